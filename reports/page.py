@@ -18,6 +18,7 @@ from reports.analysis import (
     broken,
     costs,
     inferred,
+    leaks,
     membership,
     quantized,
     radii,
@@ -160,7 +161,7 @@ def _drawn_in_turn(
     drawings = {
         "heat_map": (
             len(acting) + len(lost) > 1,
-            partial(heat_map, acting, backdoors.backdoors(records), lost),
+            partial(heat_map, acting, backdoors.backdoors(records), lost, leaks.leaks(records)),
         ),
         "tradeoff": _drawing(charts.tradeoff, _tradeoff(records)),
         "breakdown": _breakdown(everything, refused),
@@ -279,6 +280,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
         "memberships": membership.cells(records),
+        "leaks": leaks.leaks(records),
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),

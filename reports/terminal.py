@@ -14,6 +14,7 @@ from reports.analysis import (
     backdoors,
     breakdown,
     broken,
+    leaks,
     quantized,
     radii,
     skipped,
@@ -28,6 +29,10 @@ from sim.types import TableRow
 
 MOST_BLOCKS = 3
 GAP = 2  # spaces between columns
+READ: dict[leaks.Metric, str] = {
+    "reconstruction_rate": "most recovered",
+    "membership_auc": "membership: highest AUC",
+}
 JOINT = 10  # characters up to which parts of a name share a line of a header
 
 Column = tuple[str, list[str]]  # header, cells
@@ -99,6 +104,11 @@ def _outcomes(record: RunRecord) -> dict[str, str]:
         rows["the same without the attack"] = words.share(record.value("false_trigger_rate"))
     if record.has("reconstruction_rate"):
         rows["records recovered"] = f"{record.n_recovered} of {record.n_attacked}"
+    if record.has("membership_auc"):
+        rows["membership: AUC"] = words.defined(record.value("membership_auc"))
+        rows["membership: AUC where nothing is to find"] = words.defined(
+            record.value("membership_auc_null")
+        )
     if (recovered := record.outcome("updates_recovered")) is not None and recovered.n:
         n_recovered = round((recovered.value or 0.0) * recovered.n)
         rows["honest hospitals' updates recovered"] = f"{n_recovered} of {recovered.n}"
@@ -135,6 +145,10 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
             "(points): success of the backdoor beyond false triggers, mean [most];"
             f" n of m seeds with {100 * drop:g} or more"
         ),
+        " null ": (
+            "AUC: of membership, mean [highest], and where there is nothing to find (null);"
+            " 0.5 is guessing"
+        ),
         "!": "! harm is shown",
         r"\?": "? not decided with these seeds",
         r"\d/\d+$": "no sign: no material loss shown within the interval",
@@ -155,10 +169,13 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells}
     bad = backdoors.backdoors(records).iter_rows(named=True)
     marked = {(row["attack"], row["defense"]): _excess(row) for row in bad}
-    inverted = tables.inversions(records).iter_rows(named=True)
-    read = {(row["attack"], row["defense"]): words.share(row["rate"]) for row in inverted}
+    found = leaks.leaks(records)
+    read, members = (
+        {(one.attack, one.defense): _read(one) for one in found if one.metric == metric}
+        for metric in READ
+    )
     apart = {(row["attack"], row["defense"]): _isolated(row) for row in _isolations(records)}
-    of_attacks = {attack: column for column in (read, apart) for attack, _ in column}
+    of_attacks = {attack: column for column in (read, apart, members) for attack, _ in column}
     for cell, text in undefined.cells(refused, records[0].n_hostile).items():
         of_attacks.get(cell[0], means)[cell] = text
     ran = [record.defense for record in records]
@@ -177,6 +194,10 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
         *(
             (f"{name}: recovered", [read.get((name, defense), "") for defense in defenses])
             for name in _attacks(read)
+        ),
+        *(
+            (f"{name}: AUC", [members.get((name, defense), "") for defense in defenses])
+            for name in _attacks(members)
         ),
         *(
             (f"{name}: single updates", [apart.get((name, defense), "") for defense in defenses])
@@ -203,6 +224,7 @@ def _summary(records: Sequence[RunRecord]) -> list[Column]:
     hit = {row["defense"]: row for row in first.iter_rows(named=True)}
     marked = {row["defense"]: row for row in backdoors.ranked(records).iter_rows(named=True)}
     names = list(dict.fromkeys(record.defense for record in records))
+    read = _worst_read(records)
     lost = _skipped(records, names)
     counts = {name: _counts(worst.filter(defense=name)) for name in names}
     columns: list[Column] = [
@@ -218,7 +240,20 @@ def _summary(records: Sequence[RunRecord]) -> list[Column]:
     if marked:
         excess = [_excess(marked[name]) if name in marked else "" for name in names]
         columns.append(("worst backdoor", excess))
+    for metric, title in READ.items():
+        found = [read.get((metric, name), "") for name in names]
+        columns += [(title, found)] if any(found) else []
     return [*columns, *([("rounds skipped", lost)] if any(lost) else [])]
+
+
+def _worst_read(records: Sequence[RunRecord]) -> dict[tuple[str, str], str]:
+    """By figure and defense, the most that any attack read."""
+    found = sorted(leaks.leaks(records), key=lambda one: one.value)
+    return {(one.metric, one.defense): _read(one) for one in found}
+
+
+def _read(leak: leaks.Leak) -> str:
+    return words.share(leak.value) if leak.metric == "reconstruction_rate" else _area(leak)
 
 
 def _skipped(records: Sequence[RunRecord], defenses: Sequence[str]) -> list[str]:
@@ -318,6 +353,13 @@ def _isolations(records: Sequence[RunRecord]) -> Iterator[TableRow]:
 
 def _isolated(row: TableRow) -> str:
     return f"{row['n_recovered']} of {row['n_attacked']}"
+
+
+def _area(leak: leaks.Leak) -> str:
+    """The AUC of membership, the highest of a seed, and the null."""
+    most = "" if leak.n_seeds == 1 else f" [{words.score(leak.most)}]"
+    null = "" if leak.null is None else f" null {words.score(leak.null)}"
+    return f"{words.score(leak.value)}{most}{null}"
 
 
 def _counts(attacks: pl.DataFrame) -> str:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from reports.analysis import tables
 from reports.analysis.backdoors import backdoors
+from reports.analysis.leaks import leaks
 from reports.figures.heat_map import heat_map as drawn_heat_map
 from reports.figures.style import COLORS, RC, SOFT, Look, guide, looks, new_figure, png
 from reports.text import words
@@ -30,9 +31,10 @@ SEVERAL = 256  # colors that a figure keeps, so that its file stays small
 
 
 def heat_map(records: Sequence[RunRecord]) -> Figure:
-    """AUROC for each attack and defense, and backdoors, as in the report, controls first."""
+    """The heat map of the report, controls first."""
     ordered = tables.one_study(records)
-    return drawn_heat_map(tables.cells(ordered).filter(~pl.col("reads_only")), backdoors(ordered))
+    acting = tables.cells(ordered).filter(~pl.col("reads_only"))
+    return drawn_heat_map(acting, backdoors(ordered), read=leaks(ordered))
 
 
 def poison(records: Sequence[RunRecord]) -> Figure:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from reports.analysis import costs
@@ -86,7 +86,8 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
     style.guide(crowd)
     crowd.xaxis.set_major_formatter(FuncFormatter(_plainly))
     for axis in (named.xaxis, crowd.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(FuncFormatter(_percent))
     return figure
 
 
@@ -187,6 +188,10 @@ def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _square(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sign(values) * values**2)
+
+
+def _percent(value: float, _place: int | None) -> str:
+    return f"{100 * value:.3g} %"
 
 
 def _plainly(value: float, _: object = None) -> str:

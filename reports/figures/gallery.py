@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reports.figures import style
 from reports.figures.style import INK, RC, SOFT, WIDTH
+from reports.text import words
 from sim.evidence import Recovered
 from sim.types import TableRow
 
@@ -127,7 +128,7 @@ def pixels(cells: Cells, values: tuple[float, float] | None) -> NDArray[np.float
 
 def _caption(group: TableRow, one: Recovered) -> str:
     state = "recovered" if one.exact else "not recovered"
-    return f"{one.hospital}, {group['attack']}: {state}"
+    return f"{one.hospital}, {group['attack']}: {state}\n{words.listed(group['defenses'])}"
 
 
 def _short(text: str | None) -> str:

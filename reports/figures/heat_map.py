@@ -1,4 +1,4 @@
-"""The heat map: attacks across, defenses down, the model left and each backdoor's success."""
+"""The heat map: attacks across, defenses down: the model, backdoors, and what attackers read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from reports.analysis import tables
+from reports.analysis.leaks import GUESSING, Leak, Metric
 from reports.figures import style
 from reports.figures.style import RC, WIDTH
 from reports.text import words
 from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
 
-ROOMY = 8  # attacks across up to which a cell has room for three lines
-GAP = 0.3  # columns between attacks judged by AUROC and backdoors
+ROOMY = 9  # attacks across up to which a cell has room for three lines
+GAP = 0.3  # columns between attacks judged by AUROC, backdoors and attacks that read
+
+Color = tuple[float, float, float]
 
 
 class _Look(NamedTuple):
@@ -37,16 +40,18 @@ def heat_map(
     cells: pl.DataFrame,
     marked: pl.DataFrame,
     undefined: Mapping[tuple[str, str], str] | None = None,
+    read: Sequence[Leak] = (),
 ) -> Figure:
-    """AUROC of every attack and defense, then backdoors.
+    """AUROC of every attack and defense, then backdoors, then what attacks that read found.
 
     ``cells`` and ``marked`` are frames of ``tables.cells`` and ``backdoors.backdoors``. In a cell
     stand the mean, the worst seed and how many seeds lost a material share of AUROC (or in how many
-    the backdoor worked). Dark is worse on both scales. A full red frame means that harm is shown, a
+    the backdoor worked). Dark is worse on all scales. A full red frame means that harm is shown, a
     dashed one that some seeds show it and the mean does not decide it; controls come first, framed
     in black. A dagger marks cells with runs in which attack or defense did nothing, a double one
     those with seeds without an AUROC, an asterisk attacks that knew the defense. Hatched cells were
     not run, and ``undefined`` states by attack and defense the text of those that are not defined.
+    Cells of ``read`` state the seed with the most and what is found where there is nothing to find.
     Beyond ``ROOMY`` attacks the cells are small and state mean and worst seed.
     """
     without = undefined or {}
@@ -54,34 +59,49 @@ def heat_map(
     bad = list(marked["attack"].unique(maintain_order=True))
     never_run = [attack for attack, _ in without if attack not in bad]
     attacks = list(dict.fromkeys([*shown["attack"], *never_run]))
-    defenses = list(dict.fromkeys([*cells["defense"], *(defense for _, defense in without)]))
-    n_across = len(attacks) + len(bad)
+    reading = list(dict.fromkeys(one.attack for one in read))
+    of_read = (one.defense for one in read)
+    of_lost = (defense for _, defense in without)
+    defenses = list(dict.fromkeys([*cells["defense"], *of_read, *of_lost]))
+    n_across = len(attacks) + len(bad) + len(reading)
     roomy = n_across <= ROOMY
     places = {name: float(place) for place, name in enumerate(attacks)}
     start = len(attacks) + (GAP if attacks else 0)
     marked_places = {name: start + place for place, name in enumerate(bad)}
+    start += len(bad) + (GAP if bad else 0)
+    read_places = {name: start + place for place, name in enumerate(reading)}
     figure = style.new_figure(*_size(n_across, len(defenses), roomy))
     looks = _looks(shown, marked)
-    ratios = (n_across, *[0.15 if roomy else 0.35] * len(looks))
-    axes, *strips = figure.subplots(1, 1 + len(looks), width_ratios=ratios)
+    n_strips = len(looks) + bool(read)
+    ratios = (n_across, *[0.15 if roomy else 0.35] * n_strips)
+    axes, *strips = figure.subplots(1, 1 + n_strips, width_ratios=ratios, squeeze=False)[0]
     parts = ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked))
     for where, look, frame in parts:
         if look is not None:
             _ground(axes, where, len(defenses))
             for row in frame.iter_rows(named=True):
                 _cell(axes, where[row["attack"]], defenses.index(row["defense"]), row, look, roomy)
+    of_reading = mpl.cm.ScalarMappable(Normalize(0, 1), "cividis_r")
+    if read:
+        _ground(axes, read_places, len(defenses))
+    for one in read:
+        place = read_places[one.attack]
+        _read_cell(axes, place, defenses.index(one.defense), one, of_reading, roomy)
     for (attack, defense), text in without.items():
         place = marked_places[attack] if attack in marked_places else places[attack]
         _not_defined(axes, place, defenses.index(defense), text, roomy)
-    _frame_controls(axes, places, marked_places, defenses)
-    _labels(axes, cells, places, marked_places, defenses, roomy)
+    _frame_controls(axes, places, (marked_places, read_places), defenses)
+    across = [*places.items(), *marked_places.items(), *read_places.items()]
+    _labels(axes, cells, across, defenses, roomy)
     titles = {
         "AUROC": "AUROC on all test patients",
         "backdoors": "Backdoors: success beyond\nfalse triggers, in points",
     }
-    for strip, (name, look) in zip(strips, looks.items(), strict=True):
+    for strip, (name, look) in zip(strips, looks.items(), strict=False):
         bar = figure.colorbar(look.scale, cax=strip, label=titles[name])
         bar.outline.set_visible(False)
+    if read:
+        _read_strip(figure, strips[-1], of_reading, {one.metric for one in read})
     return figure
 
 
@@ -100,7 +120,7 @@ def _looks(shown: pl.DataFrame, marked: pl.DataFrame) -> dict[str, _Look]:
 
 def _size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float, float]:
     if roomy:
-        return min(WIDTH + 2, 3.4 + 1.25 * n_attacks), 1.0 + 0.62 * n_defenses
+        return min(WIDTH + 3, 3.4 + 1.25 * n_attacks), 1.0 + 0.62 * n_defenses
     return max(WIDTH, 2.6 + 0.36 * n_attacks), 1.9 + 0.34 * n_defenses
 
 
@@ -117,11 +137,59 @@ def _cell(axes: Axes, x: float, y: int, row: TableRow, look: _Look, roomy: bool)
     if value is not None:
         known = look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
         face = (float(known[0]), float(known[1]), float(known[2]))
+    _written(axes, x, y, face, _lines(row, look) if roomy else _few_lines(row, look), roomy)
+    _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
+
+
+def _read_cell(
+    axes: Axes, x: float, y: int, leak: Leak, scale: mpl.cm.ScalarMappable, roomy: bool
+) -> None:
+    level: Any = leak.level
+    known = scale.to_rgba(level)
+    face = (float(known[0]), float(known[1]), float(known[2]))
+    recovered = leak.metric == "reconstruction_rate"
+    form = words.share if recovered else words.score
+    value = form(leak.value)
+    most = form(leak.most)
+    above = "most" if recovered else "highest"
+    beside = "shuffled" if recovered else "null"
+    alone = leak.n_seeds == 1
+    if roomy:
+        null = [] if leak.null is None else [f"{beside} {form(leak.null)}"]
+        lines = [value, "one seed" if alone else f"{above} {most}", *null]
+    else:
+        shown = [most, value] if recovered else [most.removeprefix("0"), value.removeprefix("0")]
+        worst = "" if alone else f"\N{UPWARDS ARROW}{shown[0].removesuffix(' %')}"
+        lines = [shown[1], worst]
+    _written(axes, x, y, face, lines, roomy)
+
+
+def _read_strip(
+    figure: Figure, strip: Axes, scale: mpl.cm.ScalarMappable, metrics: set[Metric]
+) -> None:
+    """The scale of what attacks read, with the figures of each kind that there is."""
+    levels = (0.0, 0.25, 0.5, 0.75, 1.0)
+    names: dict[Metric, str] = {
+        "reconstruction_rate": "share of records recovered",
+        "membership_auc": "AUC of membership",
+    }
+    texts: dict[Metric, list[str]] = {
+        "reconstruction_rate": [f"{100 * level:.0f} %" for level in levels],
+        "membership_auc": [f"{GUESSING + (1 - GUESSING) * level:g}" for level in levels],
+    }
+    present = [metric for metric in names if metric in metrics]
+    label = "Read: " + "\nor ".join(names[metric] for metric in present)
+    bar = figure.colorbar(scale, cax=strip, label=label, ticks=levels)
+    columns = [texts[metric] for metric in present]
+    bar.set_ticklabels(["\n".join(each) for each in zip(*columns, strict=True)])
+    bar.outline.set_visible(False)
+
+
+def _written(axes: Axes, x: float, y: int, face: Color, lines: Sequence[str], roomy: bool) -> None:
+    """Fill a cell with a color and up to three lines of text, the first one bold."""
     ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
     edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if roomy else 0.8}
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
-    _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
-    lines = _lines(row, look) if roomy else _few_lines(row, look)
     heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
     for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
         size = (10 if roomy else 7.5) if place == 0 else (7.5 if roomy else 6)
@@ -195,12 +263,15 @@ def _few_lines(row: TableRow, look: _Look) -> list[str]:
 
 
 def _frame_controls(
-    axes: Axes, places: Mapping[str, float], marked: Mapping[str, float], defenses: Sequence[str]
+    axes: Axes,
+    places: Mapping[str, float],
+    others: Sequence[Mapping[str, float]],
+    defenses: Sequence[str],
 ) -> None:
     outline: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4, "zorder": 5}
     if "none" in places:
         axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))
-    for where in (places, marked):
+    for where in (places, *others):
         if "none" in defenses and where:
             first = min(where.values()) - 0.49
             axes.add_patch(Rectangle((first, -0.49), len(where) - 0.02, 0.98, **outline))
@@ -209,20 +280,20 @@ def _frame_controls(
 def _labels(
     axes: Axes,
     cells: pl.DataFrame,
-    places: Mapping[str, float],
-    marked: Mapping[str, float],
+    across: Sequence[tuple[str, float]],
     defenses: Sequence[str],
     roomy: bool,
 ) -> None:
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
-    names = [*places, *marked]
+    names = [name for name, _ in across]
+    places = [place for _, place in across]
     slant: TableRow = {}
     if len(names) > 5:
         slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"}
     titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
-    axes.set_xticks([*places.values(), *marked.values()], titles, **slant)
+    axes.set_xticks(places, titles, **slant)
     axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
-    right = max([*places.values(), *marked.values()]) + 0.52
+    right = max(places) + 0.52
     bottom = len(defenses) - 0.48
     axes.set(xlim=(-0.52, right), ylim=(bottom, -0.52), xlabel="Attack", ylabel="Defense")
     axes.xaxis.set_label_position("top")

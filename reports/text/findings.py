@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from reports.analysis import backdoors, broken, harm, ranking, tables
+from reports.analysis import backdoors, broken, harm, inferred, membership, ranking, tables
 from reports.text import words
 from sim.evidence import FieldScores, RunRecord
 from sim.evidence.controls import NONE, Controls
@@ -80,11 +80,74 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
         "Best against backdoors": ranking.on_backdoors(sound, cost),
         "Largest price": harm.price(tables.hospital_effects(sound)),
         "Records recovered": _read(tables.inversions(records)),
+        "Who was a patient": members(membership.cells(records)),
+        "Beyond the records": _beyond(inferred.rows(records)),
         "Single updates": _isolated(tables.isolations(records)),
         "Privacy spent": _spent(tables.spent(records)),
         "Privacy of hospitals": outweighed(records),
     }
     return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
+
+
+def members(cells: Sequence[membership.Cell]) -> list[str]:
+    """What each attack tells of who was trained on: undefended, then under the defenses."""
+    texts = []
+    for attack in dict.fromkeys(cell.attack for cell in cells):
+        of = [cell for cell in cells if cell.attack == attack]
+        alone = [cell for cell in of if cell.defense == NONE]
+        guarded = [cell for cell in of if cell.defense != NONE]
+        texts += [_undefended_membership(cell) for cell in alone]
+        if guarded:
+            areas = words.listed(
+                f"{words.score(one.auc.value)} {words.under(one.defense)}" for one in guarded
+            )
+            texts.append(f"The same attack has {areas}.")
+    return texts
+
+
+def _undefended_membership(cell: membership.Cell) -> str:
+    """What an attack tells with no defense, and whether that is shown to be more than guessing."""
+    low, high = cell.auc.interval or (None, None)
+    null = 0.5 if cell.null is None else cell.null.value
+    rate = cell.at[0.01]
+    beside = (
+        ""
+        if cell.null is None
+        else f"; {words.score(null)} where there is nothing to find, among records not trained on"
+    )
+    found = (
+        ""
+        if rate is None
+        else f" and recognizes {words.share(rate.value)} of them at 1 % false positives"
+    )
+    guessed = (
+        f"; whether that is more than guessing is {words.not_decided(cell.n_seeds)}"
+        if low is None or low <= max(0.5, null)
+        else ""
+    )
+    return (
+        f"{cell.attack}, by {cell.who}, tells records that were trained on from others with an AUC"
+        f" of {words.score(cell.auc.value)} with no defense"
+        f" ({_interval(low, high)}; 0.5 is guessing{beside}){found}{guessed}."
+    )
+
+
+def _interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    if low is None or high is None:
+        return "one seed, no interval"
+    return f"95 % interval {words.span(low, high, signed=signed)}"
+
+
+def _beyond(rows: Sequence[TableRow]) -> list[str]:
+    """What attacks on the finished model find with no defense, beside what needs no attack."""
+    return [
+        f"{row['attack']}, {row['figure']}: {words.score(row['value'])} with no defense beside"
+        f" {words.score(row['alone'])} without the attack"
+        f" (difference {words.change(row['excess'])},"
+        f" {_interval(row['excess_low'], row['excess_high'], signed=True)})."
+        for row in rows
+        if row["defense"] == NONE
+    ]
 
 
 def crowd(inversions: pl.DataFrame) -> list[str]:
@@ -99,8 +162,9 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
     few = sized.row(0, named=True)
     many = sized.row(-1, named=True)
     return [
-        f"With {few['summed']:.3g} records in a row ({words.defense(few['defense'])}),"
-        f" {words.share(few['rate'])} were recovered; with {many['summed']:.3g}"
+        f"Where {few['summed']:.3g} records are summed in what the attacker saw"
+        f" ({words.defense(few['defense'])}),"
+        f" {words.share(few['rate'])} were recovered; where {many['summed']:.3g} are"
         f" ({words.defense(many['defense'])}), {words.share(many['rate'])}."
     ]
 
@@ -264,11 +328,19 @@ def _spent(spent: pl.DataFrame) -> list[str]:
     order = spent.sort("epsilon", descending=True, maintain_order=True)
     most = order.unique("defense", keep="first", maintain_order=True)
     return [
-        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} (at {row['hospital']},"
-        " the most of any hospital), which holds the advantage of any test of who was in the"
+        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} ({_where(spent, row)}),"
+        " which holds the advantage of any test of who was in the"
         f" training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
     ]
+
+
+def _where(spent: pl.DataFrame, most: TableRow) -> str:
+    """The hospital that spends most, or that all spend as much, to the digits that are stated."""
+    alike = {words.epsilon(one) for one in spent.filter(defense=most["defense"])["epsilon"]}
+    return (
+        "each hospital" if len(alike) == 1 else f"at {most['hospital']}, the most of any hospital"
+    )
 
 
 def outweighed(records: Sequence[RunRecord]) -> list[str]:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from flwr.app import Message
@@ -31,6 +32,7 @@ from sim.types import AttackKind, Vector
 
 IN_THE_HOSPITAL: tuple[AttackKind, ...] = ("poison", "training")  # kinds that change training
 NOT_FINITE = "an update that is compared is not finite"
+MOST_ROUNDS = 5  # attacked rounds in which it is looked for a difference
 LEAST = 1e-5  # distance up to which nothing was done: a mean in float32 is right to less than that
 
 
@@ -241,13 +243,29 @@ def _differences(
 ) -> list[float]:
     """How far each hostile hospital's update is from its update under another attack plan.
 
-    It is 0 where one of them fails.
+    It is that of the first of ``MOST_ROUNDS`` attacked rounds in which they differ: a small batch
+    may hold no poisoned record.
     """
+    attacks_in = subject.attack.schedule.attacks_in
+    rounds = filter(attacks_in, range(1, subject.plan.training.rounds + 1))
+    found = _differences_in(next(rounds), subject, other, answer, weights)
+    for number in islice(rounds, MOST_ROUNDS - 1):
+        if not any(distance <= LEAST for distance in found):
+            break
+        later = _differences_in(number, subject, other, answer, weights)
+        pairs = zip(found, later, strict=True)
+        found = [new if old <= LEAST < new else old for old, new in pairs]
+    return found
+
+
+def _differences_in(
+    number: int, subject: Subject, other: AttackPlan, answer: Answer, weights: Weights
+) -> list[float]:
+    """The same in one round. It is 0 where one of the updates fails."""
     wire.enter_process()
     plan = subject.plan
     sites = subject.truth.sites
     hostile = subject.attack.hostile
-    number = subject.attack.schedule.first_round
     places = [plan.hospitals.index(name) for name in hostile]
     sources = [Simulated(plan, sites, attack) for attack in (subject.attack, other)]
     by_node = dict(enumerate((source for source in sources for _ in places), 1))

@@ -144,7 +144,10 @@ def test_nothing_recovered_is_stated_with_its_bound_and_no_protection():
 
 def test_crowd_compares_the_smallest_and_the_largest_sum():
     (text,) = findings.crowd(tables.inversions(everything()))
-    assert "With 8 records in a row (no defense), 38 % were recovered; with 64 (sum), 0 %." in text
+    assert (
+        "Where 8 records are summed in what the attacker saw (no defense), 38 % were recovered;"
+        " where 64 are (sum), 0 %."
+    ) in text
     assert findings.crowd(tables.inversions([])) == []
 
 

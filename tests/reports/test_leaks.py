@@ -1,0 +1,107 @@
+"""What attacks that read found: in the heat map, in the terminal and in the findings."""
+
+import pytest
+
+from reports import terminal
+from reports.analysis import leaks, membership, tables
+from reports.analysis.backdoors import backdoors
+from reports.figures.heat_map import ROOMY, heat_map
+from reports.text import findings
+from tests.records import make_inversion, make_record
+from tests.reports.reading import printed
+from tests.reports.test_membership import inferred
+
+
+def study(defenses=("none", "secagg"), seeds=3):
+    """Nobody, an inversion and membership inference, which finds less under a defense."""
+    records = [make_record(defense=d, seed=s) for d in defenses for s in range(seeds)]
+    for defense in defenses:
+        few = 3 if defense == "none" else 0
+        for seed in range(seeds):
+            inversion = make_inversion(few + seed * (few > 0), 8, n_shuffled=1)
+            records += [
+                make_record(
+                    attack="analytic_inversion", defense=defense, seed=seed, inversion=inversion
+                ),
+                inferred(seed, defense, 1.0 if defense == "none" else 0.0),
+            ]
+    return records
+
+
+def drawn(records):
+    acting = tables.cells(records).filter(reads_only=False)
+    figure = heat_map(acting, backdoors(records), read=leaks.leaks(records))
+    figure.canvas.draw()
+    return figure
+
+
+def words_in(figure):
+    axes = figure.axes[0]
+    return [text.get_text() for text in [*axes.texts, *axes.get_xticklabels()]]
+
+
+def test_what_was_read_is_stated_over_seeds_with_the_most_and_its_null():
+    records = study()
+    found = {(one.attack, one.defense): one for one in leaks.leaks(records)}
+    read = found["analytic_inversion", "none"]
+    assert (read.value, read.most) == (pytest.approx(12 / 24), pytest.approx(5 / 8))
+    assert read.null == pytest.approx(1 / 8)
+    assert read.level == read.value
+    areas = {one.defense: one for one in membership.cells(records)}
+    for defense, cell in areas.items():
+        one = found["lira", defense]
+        assert (one.value, one.null) == (cell.auc.value, pytest.approx(cell.null.value))
+        assert one.most >= one.value
+        assert one.level == pytest.approx(max(0.0, 2 * cell.auc.value - 1))
+
+
+def test_the_heat_map_has_what_was_read_beside_the_model():
+    figure = drawn(study())
+    texts = words_in(figure)
+    assert {"analytic_inversion", "lira", "50 %", "most 62 %", "shuffled 12 %"} <= set(texts)
+    (area,) = [one for one in leaks.leaks(study()) if (one.attack, one.defense) == ("lira", "none")]
+    assert {f"{area.value:.3f}", f"highest {area.most:.3f}", f"null {area.null:.3f}"} <= set(texts)
+    strip = figure.axes[-1]
+    assert strip.get_ylabel() == "Read: share of records recovered\nor AUC of membership"
+    assert strip.get_yticklabels()[0].get_text() == "0 %\n0.5"
+
+
+def test_small_cells_state_what_was_read_and_the_most():
+    many = [make_record(attack=f"attack_{i}") for i in range(ROOMY)]
+    texts = words_in(drawn([*study(("none",)), *many]))
+    assert {"50 %", "\N{UPWARDS ARROW}62"} <= set(texts)
+
+
+def test_a_study_without_reading_attacks_has_no_scale_for_them():
+    records = [make_record(attack=a, seed=s) for a in ("none", "alie") for s in range(2)]
+    assert len(drawn(records).axes) == 2
+
+
+def test_the_terminal_states_the_area_beside_its_null():
+    text = printed(terminal.closing(study()))
+    (area,) = [one for one in leaks.leaks(study()) if (one.attack, one.defense) == ("lira", "none")]
+    assert f"{area.value:.3f} [{area.most:.3f}] null {area.null:.3f}" in text
+    assert "0.5 is guessing" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_terminal_sums_up_what_many_attacks_read():
+    many = [make_record(attack=f"attack_{i:02}", seed=s) for i in range(20) for s in range(3)]
+    text = printed(terminal.closing([*study(), *many]))
+    assert "50 %" in text
+    assert " null " in text
+
+
+def test_findings_tell_who_can_be_recognized_and_whether_it_is_more_than_guessing():
+    (first, second) = findings.members(membership.cells(study()))
+    assert first.startswith("lira, by whoever may ask the final model, tells records")
+    assert "where there is nothing to find" in first
+    assert "at 1 % false positives" in first
+    assert "not decided" not in first
+    assert second.startswith("The same attack has 0.")
+    assert second.endswith("under secagg.")
+    guessed = [inferred(seed, "none", 0.0) for seed in range(3)]
+    (text,) = findings.members(membership.cells(guessed))
+    assert "whether that is more than guessing is not decided with 3 seeds" in text
+    topics = [one.topic for one in findings.found(study())]
+    assert "Who was a patient" in topics
