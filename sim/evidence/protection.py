@@ -18,7 +18,7 @@ def statement(privacy: Privacy) -> str:
     counted = "" if nominal is None else f"; counted as {nominal:,} records in each hospital"
     return (
         f"unit of protection: one {privacy.unit};"
-        f" neighbors: {RELATIONS[privacy.relation]}{counted};"
+        f" neighbors: {RELATIONS.get(privacy.relation, privacy.relation)}{counted};"
         f" \N{GREEK SMALL LETTER DELTA} = {float(privacy.delta)!r}; sampling: {privacy.sampling};"
         f" clipping norm {privacy.max_grad_norm:.3g}; accountant: {privacy.accountant}"
     )
