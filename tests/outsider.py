@@ -33,7 +33,20 @@ POWERS = {
     if not {"records", "trips"} & one.keys()  # made for images, or a protocol: no named design's
 }
 LEVELS = ["very_low", "low", "moderate", "high", "very_high"]
-HIGHER_IS_HARM = {"rounds_skipped", "backdoor_success", "reconstruction_rate", "brier", "epsilon"}
+HIGHER_IS_HARM = {
+    "rounds_skipped",
+    "backdoor_success",
+    "reconstruction_rate",
+    "brier",
+    "epsilon",
+    "membership_auc",
+    "property_found",
+    "attribute_accuracy",
+    "source_accuracy",
+    "class_disclosed",
+    "evasion_success",
+    "extraction_agreement",
+}
 SAME = 1e-9
 Run = dict[str, Any]
 Node = dict[str, Any]
@@ -338,7 +351,8 @@ def statements(folder: Folder) -> Iterator[str]:
         runs = [folder.table[attack, defense, seed] for seed in seeds]
         drop = runs[0]["config"]["report"]["material_drop"]
         name = f"statement {one['id']} on {attack} with {defense}"
-        if metric["control"] == "undefended":
+        alone = metric["control"] == "undefended"  # hostile hospitals take no part in it
+        if alone and not metric.get("beside"):
             known = [rate for run in runs if (rate := outcome(run, metric["metric"]))]
             counts = [round(rate["value"] * rate["n"]) for rate in known]
             sizes = [rate["n"] for rate in known]
@@ -361,7 +375,7 @@ def statements(folder: Folder) -> Iterator[str]:
                 "rate": hits / n,
             }
             worst = {}
-            for kind in ("integrity", "availability"):
+            for kind in () if alone else ("integrity", "availability"):
                 scale = folder.design["impact"][kind]["metric"]
                 asked = [{"metric": scale, "control": "attack_free"}]
                 if kind == "integrity" and metric["metric"] != "rounds_skipped":

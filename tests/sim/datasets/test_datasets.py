@@ -581,8 +581,8 @@ def test_the_prevalence_table_of_the_documentation_is_that_of_the_data():
     complete = Counter(place for fields, _, place in source() if MISSING not in fields)
     rows = {
         "patients": [str(n) for n, _ in columns],
-        "ill": [str(ill) for _, ill in columns],
-        "share ill": [f"{ill / n:.3f}" for n, ill in columns],
+        "with the condition": [str(ill) for _, ill in columns],
+        "their share": [f"{ill / n:.3f}" for n, ill in columns],
         "no value absent": [*(str(complete[place]) for place in PATIENTS), str(complete.total())],
     }
     for name, cells in rows.items():

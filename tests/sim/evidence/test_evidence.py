@@ -431,7 +431,7 @@ def test_killed_in_the_middle_and_started_again_gives_the_same_results(
     )
     path, deadline = tmp_path / evidence.EVIDENCE, time.monotonic() + 120
     while (
-        not (path.exists() and path.stat().st_size)
+        not (path.exists() and b"\n" in path.read_bytes())
         and process.poll() is None
         and time.monotonic() < deadline
     ):
