@@ -111,18 +111,19 @@ def expected(
     """
     half = factor * distance(epsilon, delta) / 2
     significance = (1 - confidence) / (len(FORMS) * len(counts))
-
-    def guessed(edge: float) -> float:
-        return float(ndtr(half - edge) + ndtr(-half - edge))
-
     tried = list[Tried]()
     for count in sorted(counts, reverse=True):
         edge = 0.0
         if count < n_canaries:
-            edge = float(brentq(lambda at: guessed(at) - count / n_canaries, 0, half + 40))  # noqa: B023
-        correct = round(count * float(ndtr(half - edge)) / guessed(edge))
+            edge = float(brentq(_guessed, 0, half + 40, args=(half, count / n_canaries)))
+        correct = round(count * float(ndtr(half - edge)) / _guessed(edge, half))
         tried.append(_tried(n_canaries, count, correct, delta, significance))
     return Bounds(tuple(tried), significance)
+
+
+def _guessed(edge: float, half: float, share: float = 0.0) -> float:
+    """The share of canaries with a score beyond ``edge`` on either side, less ``share``."""
+    return float(ndtr(half - edge) + ndtr(-half - edge)) - share
 
 
 def _tried(m: int, guesses: int, correct: int, delta: float, significance: float) -> Tried:
