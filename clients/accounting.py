@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.devices import one_thread
-from sim.errors import InputError
+from sim.errors import InputError, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,17 @@ XTOL = 2e-4  # of the noise found, in its logarithm
 LEAST_SPREAD = 1e-9  # of a Gaussian whose loss is guessed
 
 Step: TypeAlias = tuple[float, float, int]  # noise multiplier, sampling rate, number of steps
+
+
+def check_choice(epsilon_key: str, epsilon: float | None, noise_multiplier: float | None) -> None:
+    """Raise ``InputError`` unless one of a target and a noise multiplier is set, and in range."""
+    if (epsilon is None) == (noise_multiplier is None):
+        expected = f"expected exactly one of {epsilon_key} and noise_multiplier"
+        raise InputError("noise_multiplier", noise_multiplier, expected)
+    if noise_multiplier is not None:
+        number(0, MOST_NOISE, open_low=True, noise_multiplier=noise_multiplier)
+    if epsilon is not None:
+        number(LEAST_TARGET, MOST_EPSILON, open_low=False, **{epsilon_key: epsilon})
 
 
 class Losses(Protocol):

@@ -15,13 +15,11 @@ from clients import accounting, several
 from clients.accounting import (
     LEAST_DELTA,
     LEAST_RATE,
-    LEAST_TARGET,
-    MOST_EPSILON,
-    MOST_NOISE,
     MOST_STEPS,
     RELATIONS,
     Step,
     Terms,
+    check_choice,
 )
 from sim.design.batches import sample_rate
 from sim.design.site import added
@@ -74,13 +72,7 @@ class RecordDP:
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
-        if (self.target_epsilon is None) == (self.noise_multiplier is None):
-            expected = "expected exactly one of target_epsilon and noise_multiplier"
-            raise InputError("noise_multiplier", self.noise_multiplier, expected)
-        if self.noise_multiplier is not None:
-            number(0, MOST_NOISE, open_low=True, noise_multiplier=self.noise_multiplier)
-        if self.target_epsilon is not None:
-            number(LEAST_TARGET, MOST_EPSILON, target_epsilon=self.target_epsilon)
+        check_choice("target_epsilon", self.target_epsilon, self.noise_multiplier)
         number(*CLIPPING, max_grad_norm=self.max_grad_norm)
         number(LEAST_DELTA, 0.5, delta=self.delta)
         one_of(RELATIONS, relation=self.relation)

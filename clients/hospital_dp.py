@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from clients import accounting, discrete
 from clients.accounting import (
     LEAST_DELTA,
-    LEAST_TARGET,
-    MOST_EPSILON,
-    MOST_NOISE,
     SEARCHED,
     Terms,
+    check_choice,
 )
 from clients.lengths import shortened
 from clients.renyi import of_divergences
@@ -78,13 +76,7 @@ class HospitalDP:
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
-        if (self.target_epsilon is None) == (self.noise_multiplier is None):
-            expected = "expected exactly one of target_epsilon and noise_multiplier"
-            raise InputError("noise_multiplier", self.noise_multiplier, expected)
-        if self.noise_multiplier is not None:
-            number(0, MOST_NOISE, open_low=True, noise_multiplier=self.noise_multiplier)
-        if self.target_epsilon is not None:
-            number(LEAST_TARGET, MOST_EPSILON, target_epsilon=self.target_epsilon)
+        check_choice("target_epsilon", self.target_epsilon, self.noise_multiplier)
         number(*CLIPPING, clip=self.clip)
         number(LEAST_DELTA, 0.5, delta=self.delta)
         number(0, 1, open_low=True, honest=self.honest)

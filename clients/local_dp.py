@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients import accounting
-from clients.accounting import LEAST_DELTA, LEAST_TARGET, MOST_EPSILON, MOST_NOISE, Terms
+from clients.accounting import LEAST_DELTA, Terms, check_choice
 from clients.hospital_dp import CLIPPING
 from clients.lengths import shortened
 from sim.errors import InputError, number
@@ -50,13 +50,7 @@ class LocalDP:
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and both or neither of the two ways to set the noise."""
-        if (self.message_epsilon is None) == (self.noise_multiplier is None):
-            expected = "expected exactly one of message_epsilon and noise_multiplier"
-            raise InputError("noise_multiplier", self.noise_multiplier, expected)
-        if self.noise_multiplier is not None:
-            number(0, MOST_NOISE, open_low=True, noise_multiplier=self.noise_multiplier)
-        if self.message_epsilon is not None:
-            number(LEAST_TARGET, MOST_EPSILON, message_epsilon=self.message_epsilon)
+        check_choice("message_epsilon", self.message_epsilon, self.noise_multiplier)
         number(*CLIPPING, clip=self.clip)
         number(LEAST_DELTA, 0.5, delta=self.delta)
 
