@@ -7,10 +7,12 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from reports.text import safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST, statement
+from sim.evidence.controls import NONE
 from sim.types import Node
 
 
@@ -27,7 +29,26 @@ def environment() -> Environment:
     )
     made.globals["words"] = words
     made.globals["statement"] = statement
+    made.filters["attack"] = attack
+    made.filters["defense"] = defense
     return made
+
+
+def attack(name: str, mark: str = "") -> Markup:
+    """An attack in a table: its plain name with a mark, and below it the name that one types."""
+    return _named(words.attack(name) + mark, name)
+
+
+def defense(name: str, mark: str = "") -> Markup:
+    """A defense in a table: its plain name with a mark, and below it the name that one types."""
+    return _named(words.defense(name) + mark, name)
+
+
+def _named(title: str, name: str) -> Markup:
+    shown = escape(safe.shown(title))
+    if title.startswith(name) or name == NONE:
+        return shown
+    return shown + Markup('<code class="key">{}</code>').format(safe.shown(name))
 
 
 def manifest(folder: Path) -> Node:

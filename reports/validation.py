@@ -17,6 +17,7 @@ from reports.dfd import Badge
 from reports.figures import style
 from reports.figures.changes import changes as draw_changes
 from reports.page import INDEX
+from reports.text import words
 from sim import files
 from sim.evidence import Chain, RunRecord
 from sim.evidence.metrics import METRICS
@@ -106,8 +107,9 @@ class Asked:
 
     @property
     def beyond(self) -> list[str]:
-        """The attacks under which it is not met."""
-        return [one.attack for one in self.judged.tried if one.outcome == "not_met"]
+        """The plain names of the attacks under which it is not met."""
+        found = [one.attack for one in self.judged.tried if one.outcome == "not_met"]
+        return list(map(words.attack, found))
 
     def place(self, value: float) -> float:
         """Where a value stands in the picture of the criterion, in percent."""

@@ -42,7 +42,9 @@ def broken(records: Sequence[RunRecord]) -> list[str]:
         what = "; ".join(f"{_seeds(seeds)}, {event}" for event, seeds in events.items())
         alike.setdefault((attack, what), []).append(words.under(defense))
     order = sorted(alike.items(), key=lambda item: not item[0][0].startswith(words.attack("none")))
-    texts = [f"{attack} {words.listed(where)}: {what}." for (attack, what), where in order]
+    texts = [
+        f"{words.start(attack)} {words.listed(where)}: {what}." for (attack, what), where in order
+    ]
     if len(texts) <= MOST:
         return texts
     more = words.count(len(texts) - MOST + 1, "more group")

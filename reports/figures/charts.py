@@ -227,7 +227,12 @@ def _ranked(points: pl.DataFrame) -> Figure:
         _bars(axes, row["worst"], y, (row["worst_low"], row["worst_high"]), None, style.VERMILION)
         _lowest(axes, row["worst_lowest"], y, style.VERMILION, "<")
         axes.text(
-            1.02, y, row["attack"], transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
+            1.02,
+            y,
+            words.attack(row["attack"]),
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=8.5,
         )
     axes.set_yticks(range(len(rows)), [_privately(row) for row in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
@@ -310,7 +315,7 @@ def _no_loss_line(axes: Axes) -> None:
 def _point_label(row: TableRow) -> str:
     privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
-    return f"{words.defense(row['defense'])}{lacking} ({row['attack']}{privacy})"
+    return f"{words.defense(row['defense'])}{lacking} ({words.attack(row['attack'])}{privacy})"
 
 
 def _privately(row: TableRow) -> str:
@@ -321,7 +326,9 @@ def _privately(row: TableRow) -> str:
 
 def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
     name = words.defense(row["defense"])
-    return name if inversions["attack"].n_unique() == 1 else f"{name} ({row['attack']})"
+    return (
+        name if inversions["attack"].n_unique() == 1 else f"{name} ({words.attack(row['attack'])})"
+    )
 
 
 def _labels_in_margin(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:

@@ -36,7 +36,7 @@ def membership(cells: Sequence[Cell], looks: Mapping[str, Look]) -> Figure:
         axes.plot((least, 1), (least, 1), color=style.SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
         for cell in (cell for cell in cells if cell.attack == attack):
             _draw(axes, cell, looks[cell.defense], least)
-        axes.set_title(attack)
+        axes.set_title(words.attack(attack))
         axes.set(xscale="log", yscale="log", xlim=(least, 1.05), ylim=(least, 1.1))
         style.guide(axes)
         for axis in (axes.xaxis, axes.yaxis):

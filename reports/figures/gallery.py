@@ -128,7 +128,8 @@ def pixels(cells: Cells, values: tuple[float, float] | None) -> NDArray[np.float
 
 def _caption(group: TableRow, one: Recovered) -> str:
     state = "recovered" if one.exact else "not recovered"
-    return f"{one.hospital}, {group['attack']}: {state}\n{words.listed(group['defenses'])}"
+    attack = words.attack(group["attack"])
+    return f"{one.hospital}, {attack}: {state}\n{words.listed(group['defenses'])}"
 
 
 def _short(text: str | None) -> str:

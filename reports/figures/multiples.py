@@ -123,7 +123,7 @@ def _breakdown_figure(
         rows = table.filter(pl.col("attack") == attack)
         lines = rows if 0 in rows["n_hostile"] else pl.concat([attack_free, rows])
         _breakdown_panel(axes, lines.sort("n_hostile", maintain_order=True), looks, limits, shifts)
-        axes.set_title("no attack" if attack == "none" else attack)
+        axes.set_title(words.attack(attack))
     panels[0, 0].set_ylim(bottom=max(0.0, panels[0, 0].get_ylim()[0]))
     _finish(panels, len(attacks), "Hostile hospitals")
     _legend(figure, table, looks, panels.shape[1])
@@ -143,7 +143,8 @@ def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense
             axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, solid_capstyle="butt")
         axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
     # A long name stays over its own panel.
-    axes.set_title(defense, fontsize=min(10.0, 215 / len(defense)))
+    title = words.defense(defense)
+    axes.set_title(title, fontsize=min(10.0, 215 / len(title)))
     axes.set_yticks(range(len(shown)), list(shown), fontsize=8)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

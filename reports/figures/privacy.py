@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from reports.figures import style
 from reports.figures.style import RC, WIDTH
+from reports.text import words
 from sim.types import TableRow
 
 ALL: Final = "all"  # the pooled test patients of all hospitals
@@ -128,7 +129,7 @@ def clip_over_rounds(clips: pl.DataFrame) -> Figure:
             color=color,
             linestyle=dashes,
             linewidth=2,
-            label=defense,
+            label=words.defense(defense),
         )
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

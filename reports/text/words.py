@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
 from sim.evidence.protection import epsilon as epsilon
+from sim.titles import attack as attack
+from sim.titles import defense as defense
 
 NONE = "\N{EN DASH}"
 
@@ -145,19 +147,34 @@ def ranges(numbers: Iterable[int]) -> str:
     return listed(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
-def attack(name: str) -> str:
-    """The name of an attack; the control has a name in plain words."""
+def under(name: str) -> str:
+    """``under Krum``, or ``with no defense``."""
+    return "with no defense" if name == "none" else f"under {defense(name)}"
+
+
+def attack_key(name: str) -> str:
+    """The name of an attack as one types it; the control has a name in plain words."""
     return "no attack" if name == "none" else name
 
 
-def defense(name: str) -> str:
-    """The name of a defense; the control has a name in plain words."""
+def defense_key(name: str) -> str:
+    """The name of a defense as one types it; the control has a name in plain words."""
     return "no defense" if name == "none" else name
 
 
-def under(name: str) -> str:
-    """``under krum``, or ``with no defense``."""
-    return "with no defense" if name == "none" else f"under {name}"
+def attack_first(name: str) -> str:
+    """The plain name of an attack as the first word of a sentence."""
+    return start(attack(name))
+
+
+def defense_first(name: str) -> str:
+    """The plain name of a defense as the first word of a sentence."""
+    return start(defense(name))
+
+
+def start(text: str) -> str:
+    """A text that starts a sentence: its first letter is a capital one."""
+    return text[:1].upper() + text[1:]
 
 
 def delta(value: float) -> str:
