@@ -36,17 +36,17 @@ def environment() -> Environment:
 
 def attack(name: str, mark: str = "") -> Markup:
     """An attack in a table: its plain name with a mark, and below it the name that one types."""
-    return _named(words.attack(name) + mark, name)
+    return _named(words.attack(name), name, mark)
 
 
 def defense(name: str, mark: str = "") -> Markup:
     """A defense in a table: its plain name with a mark, and below it the name that one types."""
-    return _named(words.defense(name) + mark, name)
+    return _named(words.defense(name), name, mark)
 
 
-def _named(title: str, name: str) -> Markup:
-    shown = escape(safe.shown(title))
-    if title.startswith(name) or name == NONE:
+def _named(title: str, name: str, mark: str) -> Markup:
+    shown = escape(safe.shown(title + mark))
+    if name in (title, NONE):
         return shown
     return shown + Markup('<code class="key">{}</code>').format(safe.shown(name))
 

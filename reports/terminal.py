@@ -61,6 +61,7 @@ def closing(
         *_breakdown(records),
         *([""] if refused else []),
         *undefined.sentences(refused),
+        *_typed(records),
     ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
@@ -162,6 +163,18 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
     }
     present = [note for sign, note in notes.items() if any(re.search(sign, cell) for cell in cells)]
     return ["", *present] if present else []
+
+
+def _typed(records: Sequence[RunRecord]) -> list[str]:
+    """A line on the typed names in the tables that people could not guess the meaning of."""
+    pairs = [
+        *((record.attack, words.attack(record.attack)) for record in records),
+        *((record.defense, words.defense(record.defense)) for record in records),
+    ]
+    shown = [
+        f"{name} = {title}" for name, title in dict(pairs).items() if words.differs(name, title)
+    ]
+    return [f"\nNames: {'; '.join(shown)}"] if shown else []
 
 
 def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:

@@ -46,8 +46,8 @@ def _sentence(what: str, name: str, group: Sequence[Refused]) -> str:
     if what == "attack":
         defenses = dict.fromkeys(words.defense(one["defense"]) for one in group)
         where = f" {words.under(words.some(defenses))}{where}"
-    named = words.attack(name) if what == "attack" else words.defense(name)
-    return f"{words.start(named)} is not defined{where}: {first['reason']}"
+    named = words.attack_first(name) if what == "attack" else words.defense_first(name)
+    return f"{named} is not defined{where}: {first['reason']}"
 
 
 def _needs(reason: str) -> str:

@@ -66,7 +66,8 @@ def single(selected: pl.DataFrame, n_hospitals: int, n_hostile: int) -> list[str
     if rows.is_empty() or n_hospitals == 1:
         return []
     precision = words.share(n_hostile / (n_hospitals - 1))
-    named = words.start(words.listed(map(words.defense, rows["defense"])))
+    first, *others = rows["defense"]
+    named = words.listed([words.defense_first(first), *map(words.defense, others)])
     return [
         f"{named}: the update of one hospital is the whole step of a round."
         f" The other {n_hospitals - 1} are left out, honest ones too, and with them what their"

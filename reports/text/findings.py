@@ -37,7 +37,9 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     sending = [record.n_hostile for record in records if tables.hostile_act(record)]
     hospitals = words.count(first.n_hospitals, "hospital")
     seeds = words.count(len(_names(records, "seed")), "seed")
-    tried = f"Attacks tried: {words.listed(attacks)}." if attacks else "No attack was tried."
+    listed = words.listed(map(words.attack_both, attacks))
+    tried = f"Attacks tried: {listed}." if attacks else "No attack was tried."
+    guarding = words.listed(map(words.defense_both, defenses))
     setting = (
         f"{hospitals} ({first.consortium}) train one model together over"
         f" {words.count(first.rounds, 'round')}, without pooling their records. What can a"
@@ -50,7 +52,7 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     return [
         setting,
         tried + (f" Up to {max(sending)} of {hospitals} attack." if any(sending) else ""),
-        f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried.",
+        f"Defenses tried: {guarding}." if defenses else "No defense was tried.",
         evidence,
         *_adaptive(records),
     ]

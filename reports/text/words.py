@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
+from sim import titles
 from sim.evidence.protection import epsilon as epsilon
 from sim.titles import attack as attack
 from sim.titles import defense as defense
@@ -162,14 +163,40 @@ def defense_key(name: str) -> str:
     return "no defense" if name == "none" else name
 
 
+def attack_both(name: str) -> str:
+    """An attack by its plain name and by the one that one types: ``sign flipping (sign_flip)``."""
+    return _both(name, attack(name))
+
+
+def defense_both(name: str) -> str:
+    """A defense by its plain name and by the one that one types: ``median``, ``Krum (krum)``."""
+    return _both(name, defense(name))
+
+
+def _both(name: str, title: str) -> str:
+    return title if title == name or name == "none" else f"{title} ({name})"
+
+
+def differs(name: str, title: str) -> bool:
+    """Whether a plain name is more than the typed one in other letters and signs.
+
+    >>> differs("multi_krum", "Multi-Krum"), differs("alie", "hidden shift")
+    (False, True)
+    """
+    letters, others = (
+        "".join(sign for sign in text.casefold() if sign.isalnum()) for text in (name, title)
+    )
+    return name != "none" and letters != others
+
+
 def attack_first(name: str) -> str:
-    """The plain name of an attack as the first word of a sentence."""
-    return start(attack(name))
+    """The plain name of an attack as the first word of a sentence; a typed name stays as it is."""
+    return start(attack(name)) if titles.explained("attack", name) else name
 
 
 def defense_first(name: str) -> str:
-    """The plain name of a defense as the first word of a sentence."""
-    return start(defense(name))
+    """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
+    return start(defense(name)) if titles.explained("defense", name) else name
 
 
 def start(text: str) -> str:

@@ -48,7 +48,7 @@ def test_fields_are_written_out_and_colored_by_what_is_right() -> None:
     colors = [to_hex(one.get_facecolor()).upper() for one in left.patches]
     # age: guess, typical row; sex: guess, typical row
     assert colors == [RIGHT, WRONG, WRONG, RIGHT]
-    assert left.get_title(loc="left") == "hospital_0, tableak: not recovered\nno defense"
+    assert left.get_title(loc="left") == "hospital_0, table inversion: not recovered\nno defense"
     unread = gallery(shown(UNREAD)).axes[0]
     assert [one.get_text() for one in unread.texts].count("none") == 2
 
@@ -63,7 +63,8 @@ def test_images_are_drawn_as_images_in_their_own_range() -> None:
     ]
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert titles == [
-        "Truth", "hospital_1, tableak: recovered\nno defense\nNearest guess", "Needs no attack",
+        "Truth", "hospital_1, table inversion: recovered\nno defense\nNearest guess", "Needs no"
+        " attack",
     ]  # fmt: skip
 
 
