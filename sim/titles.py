@@ -175,10 +175,10 @@ def _of_parts(text: str, own: Titles) -> Title | None:
     ``own``: the titles of parts in the folder of the preset.
     """
     node: Any = yaml.safe_load(text)
-    listed = node.get("defaults") or [] if isinstance(node, dict) else []
+    listed = node.get("defaults") if isinstance(node, dict) else None
     chosen = [
-        (key.removeprefix("override /"), name)
-        for item in listed
+        (str(key).removeprefix("override /"), str(name))
+        for item in (listed if isinstance(listed, list) else [])
         if isinstance(item, dict)
         for key, names in item.items()
         for name in (names if isinstance(names, list) else [names])
