@@ -32,7 +32,7 @@ from reports.figures import charts, curves, multiples, privacy, style
 from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.text import findings
-from sim import evidence, files
+from sim import evidence, files, titles
 from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
@@ -107,13 +107,14 @@ def write_report(
     found = evidence.read(folder) if everything is None else everything
     records = of_study(found, manifest)
     drawing = drawing or Here()
-    titles = list[str]()
+    drawn = list[str]()
     refused = manifest["refused"] or ()
-    for title, figure in _drawn_in_turn(records, refused, show_reconstructions):
-        drawing.ask(figure, folder / "report" / "figures" / f"{title}.png")
-        titles.append(title)
-    values = content(records, manifest, show_reconstructions=show_reconstructions)
-    page = render(values, dict(zip(titles, drawing.answers(), strict=True)))
+    with titles.known(titles.stored(manifest.get("titles"))):
+        for title, figure in _drawn_in_turn(records, refused, show_reconstructions):
+            drawing.ask(figure, folder / "report" / "figures" / f"{title}.png")
+            drawn.append(title)
+        values = content(records, manifest, show_reconstructions=show_reconstructions)
+        page = render(values, dict(zip(drawn, drawing.answers(), strict=True)))
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -122,7 +123,8 @@ def write_report(
 def figures(everything: Sequence[RunRecord], manifest: Node) -> dict[str, Figure]:
     """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    return draw(of_study(everything, facts), facts["refused"] or ())
+    with titles.known(titles.stored(facts.get("titles"))):
+        return draw(of_study(everything, facts), facts["refused"] or ())
 
 
 def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
@@ -306,7 +308,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
         "skipped": sections.skipped(records),
         "threats": sections.threats(register.register(records, known)),
         "pins": known.taxonomies,
-        "explained": sections.explained(records, known),
+        "explained": sections.explained(records),
     }
 
 

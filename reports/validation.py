@@ -18,7 +18,7 @@ from reports.figures import style
 from reports.figures.changes import changes as draw_changes
 from reports.page import INDEX
 from reports.text import words
-from sim import files
+from sim import files, titles
 from sim.evidence import Chain, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node
@@ -150,8 +150,9 @@ def write_validation(folder: Path, chain: Chain) -> Path:
     text = dfd.mermaid(found.design, badges)
     facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
     candidates = _candidates(found)
-    drawn = None if candidates is None else draw_changes(candidates)
-    page = render(found, facts, candidates, drawn)
+    with titles.known(titles.stored(facts.get("titles"))):
+        drawn = None if candidates is None else draw_changes(candidates)
+        page = render(found, facts, candidates, drawn)
     if drawn is not None:
         files.replace(folder / "report" / "figures" / f"{TRADEOFF}.png", style.png(drawn))
     files.replace(folder / "report" / DIAGRAM, text.encode())

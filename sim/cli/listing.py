@@ -102,12 +102,12 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
     for name in names:
         known = dict(facts(group, name))
         title = known.pop("title", name)
-        heading = Text.assemble((name, "bold"), "" if title == name else f"  {title}")
-        kind = "".join(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known)
-        if heading.cell_len + len(kind) <= width:
-            yield heading.append(kind)
+        named = Text.assemble((name, "bold"), "" if title == name else f"  {title}")
+        kinds = "".join(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known)
+        if named.cell_len + len(kinds) <= width:
+            yield named.append(kinds)
         else:
-            yield from (heading, Text(kind))
+            yield from (named, Text(kinds))
         for label, text in known.items():
             lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines):

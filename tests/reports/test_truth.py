@@ -173,8 +173,8 @@ def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed(
     found = answers(page_of(records))
     assert (
         found["Without a defense"][0]
-        == "Inner-product manipulation with no defense harms the model: in each of 3 seeds it left"
-        == " one without an AUROC."
+        == "Inner-product manipulation with no defense harms the model: in each of 3 seeds it"
+        " left one without an AUROC."
     )
     assert found["Under the defenses"][0].startswith(
         "Harm is shown under Krum (inner-product manipulation: 3 of 3 seeds lost 0.05 or more, 1"
