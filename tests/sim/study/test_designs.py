@@ -9,6 +9,7 @@ import pytest
 from sim.errors import InputError
 from sim.study import designs
 from tests import designs as small
+from tests.sim.test_spelling import read_back
 
 
 def test_what_the_command_line_sets_is_part_of_the_design(tmp_path: Path) -> None:
