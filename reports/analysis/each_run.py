@@ -88,9 +88,7 @@ class Runs:
     height: int = sparkline.HEIGHT
 
 
-def runs(
-    records: Sequence[RunRecord], lines: Mapping[str, Line], line: object = None
-) -> Runs:
+def runs(records: Sequence[RunRecord], lines: Mapping[str, Line], line: object = None) -> Runs:
     """Each of the ``records`` by itself, in their order, up to ``MOST_SHOWN``.
 
     ``lines``: where the evidence has each run. ``line``: the command that made the folder, whose

@@ -174,11 +174,15 @@ def _options(group: str) -> Mapping[str, Node]:
 @cache
 def _file(name: str) -> Node:
     found = yaml.load((CONF / f"{name}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
-    return json.loads(json.dumps(found or {}))
+    made: Node = json.loads(json.dumps(found or {}))
+    return made
 
 
 def config_dir_of(line: object) -> str | None:
     """The folder of choices of the user's own in a command line; None without one."""
-    given: Sequence[str] = shlex.split(line) if isinstance(line, str) else []
+    try:
+        given: Sequence[str] = shlex.split(line) if isinstance(line, str) else []
+    except ValueError:  # somebody else wrote it
+        return None
     places = [place for place, word in enumerate(given) if word == "--config-dir"]
     return given[places[0] + 1] if places and len(given) > places[0] + 1 else None

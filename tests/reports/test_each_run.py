@@ -34,9 +34,7 @@ def decoded(path: str, rounds: int, low: float) -> list[tuple[float, float]]:
         for across, down in zip(numbers[::2], numbers[1::2], strict=True):
             x, y = x + across, y + down
             points.append((x, y))
-    return [
-        (x * rounds / sparkline.WIDTH, 1 - (1 - low) * y / sparkline.HEIGHT) for x, y in points
-    ]
+    return [(x * rounds / sparkline.WIDTH, 1 - (1 - low) * y / sparkline.HEIGHT) for x, y in points]
 
 
 def test_a_path_has_the_scores_of_the_rounds() -> None:
@@ -161,7 +159,12 @@ def test_located_is_what_the_checked_chain_has(tmp_path) -> None:
 def test_names_of_others_are_text() -> None:
     bad = "<script>alert(1)</script>"
     lost = [Screened(round=1, hospital=bad, reason=bad)]
-    record = make_record(defense=bad, hostile=[bad], screened=lost, config={"of": {bad: bad}, "report": {"material_drop": 0.05}})
+    record = make_record(
+        defense=bad,
+        hostile=[bad],
+        screened=lost,
+        config={"of": {bad: bad}, "report": {"material_drop": 0.05}},
+    )
     html = html_of([make_record(), record])
     assert "<script>alert" not in html
     assert "&lt;script&gt;" in html

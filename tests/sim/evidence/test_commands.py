@@ -99,7 +99,7 @@ def test_a_choice_that_the_project_does_not_offer_is_spelled_out() -> None:
     given.check([word for word in words(config) if "plugins" not in word])
 
 
-@pytest.mark.parametrize("line", [None, 3, "wardround compare seeds=3", "wardround --config-dir"])
+@pytest.mark.parametrize("line", [None, 3, "wardround compare seeds=3", "x --config-dir", "it's"])
 def test_a_command_without_a_folder_of_choices_has_none(line: object) -> None:
     assert config_dir_of(line) is None
 
