@@ -179,7 +179,7 @@ class _Maker:
             command=command(record.config, self.config_dir),
             differs=differs,
             curve=sparkline.path(course, record.rounds, self.low),
-            course=sparkline.told(course),
+            course=sparkline.described(course),
             window=_window(record),
             outcomes=list(_outcomes(record)),
             unused=list(_unused(record)),

@@ -60,7 +60,7 @@ def window(first: int, last: int | None, rounds: int) -> Window:
     return Window(left, _across(min(last or rounds, rounds), rounds) - left)
 
 
-def told(course: Course) -> str:
+def described(course: Course) -> str:
     """The course in words."""
     known = [(round_, value) for round_, value in course if value is not None]
     if not known:

@@ -62,8 +62,8 @@ def test_a_round_without_a_score_is_a_gap() -> None:
     assert path.count("M") == 2
     assert [round(x) for x, _ in decoded(path, 4, 0.5)] == [1, 3]
     assert sparkline.path([(1, None)], 1, 0.5) == ""
-    assert sparkline.told([(1, None)]) == "no round has an AUROC"
-    assert sparkline.told(course) == (
+    assert sparkline.described([(1, None)]) == "no round has an AUROC"
+    assert sparkline.described(course) == (
         "AUROC 0.800 in round 1, lowest 0.600 in round 3, 0.600 in round 3"
     )
 
