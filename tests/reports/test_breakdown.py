@@ -157,7 +157,7 @@ def test_compare_runs_what_rules_allow_and_states_the_rest(tmp_path, capfd, monk
         ("none", 1),
         ("sign_flip", 1),
     ]
-    line = "Krum is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
+    line = "Krum (krum) is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
     assert line in " ".join(capfd.readouterr().out.split())
     assert line in (tmp_path / "report" / "index.html").read_text()
 
@@ -273,7 +273,7 @@ REFUSED = [
 def test_refusals_are_stated_once_for_each_defense_with_the_first_reason():
     assert breakdown.limits([], REFUSED) == {"krum": 5}
     assert undefined.sentences(REFUSED) == [
-        "Krum is not defined with n_hostile=5 to 6: because of 5"
+        "Krum (krum) is not defined with n_hostile=5 to 6: because of 5"
     ]
 
 
@@ -366,7 +366,7 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
     html = page.write_report(tmp_path).read_text()
     text = " ".join(text_of(html).split())
     assert 'id="fig-breakdown"' in html
-    assert "Krum is not defined with n_hostile=5: because of 5" in text
+    assert "Krum (krum) is not defined with n_hostile=5: because of 5" in text
     assert "this page shows the runs with 1 of 6 hospitals hostile" in text
     assert (
         "With no defense, hidden shift lowers AUROC by at least 0.05 from 1 hostile hospital on."
@@ -412,7 +412,7 @@ def test_terminal_states_breakdown_points_and_refusals():
     assert "1 of 6 hospitals hostile" in text
     assert "krum 2 alie" in text
     assert "no defense 1 alie" in text
-    assert "Krum is not defined with n_hostile=5: because of 5" in text
+    assert "Krum (krum) is not defined with n_hostile=5: because of 5" in text
 
 
 def test_attacks_that_knew_the_defense_are_named():
