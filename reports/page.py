@@ -186,8 +186,7 @@ def _drawn_in_turn(
 
 def render(values: Node, drawn: Mapping[str, str]) -> str:
     """The page as HTML text, with the ``content`` and the figures as SVG by their names."""
-    template = rendering.environment().get_template(PAGE)
-    return template.render(svg={name: Markup(one) for name, one in drawn.items()}, **values)
+    return rendering.page(PAGE, svg={name: Markup(one) for name, one in drawn.items()}, **values)
 
 
 def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool) -> Node:

@@ -167,9 +167,10 @@ def render(
     known = catalog.load()
     groups = _groups(assessment)
     badges = _badges(design, groups)
-    environment = rendering.environment()
-    picture = environment.get_template("dfd.svg.j2").render(drawn=dfd.drawing(design, badges))
-    return environment.get_template(PAGE).render(
+    template = rendering.environment().get_template("dfd.svg.j2")
+    picture = template.render(drawn=dfd.drawing(design, badges))
+    return rendering.page(
+        PAGE,
         design=design,
         it=assessment,
         manifest=manifest,
