@@ -105,7 +105,7 @@ def write_report(
     """
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     found = evidence.read(folder) if everything is None else everything
-    records = _of_study(found, manifest)
+    records = of_study(found, manifest)
     drawing = drawing or Here()
     titles = list[str]()
     refused = manifest["refused"] or ()
@@ -122,10 +122,11 @@ def write_report(
 def figures(everything: Sequence[RunRecord], manifest: Node) -> dict[str, Figure]:
     """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    return draw(_of_study(everything, facts), facts["refused"] or ())
+    return draw(of_study(everything, facts), facts["refused"] or ())
 
 
-def _of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
+def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
+    """The runs of a folder, pooled and in the order of its manifest. Raises ``InputError``."""
     read = [tables.pooled(record) for record in found]
     return tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
 

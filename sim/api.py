@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -67,6 +67,8 @@ from threats.assessment import RegisterRow
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reports.notebook import Shown
+
 Override: TypeAlias = str | Mapping[str, object]
 Place: TypeAlias = str | os.PathLike[str]
 
@@ -75,18 +77,47 @@ CONSTANTS: Final = ("null", "true", "false", "nan", "inf")  # names that are no 
 TEXTS: Final = ("run", "consortium", "attack", "defense", "attack_success_kind")
 NUMBERS: Final = ("seed", "n_hospitals", "n_hostile", "rounds")
 TRUTHS: Final = ("attack_engaged", "defense_engaged")
+FALSE_POSITIVES: Final = (0.01, 0.1)  # rates at which an audit shows what is recognized
 CRITERION: Final = (
     *("id", "threat", "adversary", "metric", "over", "bound", "limit", "alpha", "outcome"),
     *("decisive", "text"),
 )
 
 
-@dataclass(frozen=True)
-class Results:
+class _Shows(Protocol):
+    """The part of an IPython printer that is used here."""
+
+    def text(self, written: str, /) -> None: ...
+
+
+class _Showing:
+    """A value that shows itself: as HTML in a notebook, as text in a terminal."""
+
+    def _shown(self) -> Shown:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        from reports import notebook  # here and below: a call without a page needs no reports
+
+        return notebook.text(self._shown())
+
+    def _repr_html_(self) -> str:
+        from reports import notebook
+
+        return notebook.html(self._shown())
+
+    def _repr_pretty_(self, printer: _Shows, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+@dataclass(frozen=True, repr=False)
+class Results(_Showing):
     """What runs left: those of a folder, with what an earlier call made there.
 
     ``folder``: where it is; None if it was not asked for. ``records``: the evidence, one a run.
     ``manifest``: how it was made (command, versions, seconds, cells that are not defined).
+
+    A notebook shows it as sentences and a table, and so does ``print``.
     """
 
     folder: Path | None
@@ -116,8 +147,24 @@ class Results:
 
         return page.figures(self.records, self.manifest)
 
+    def __repr__(self) -> str:
+        """One line; ``print`` shows more."""
+        parts = {
+            "attacks": sorted({one.attack for one in self.records}),
+            "defenses": sorted({one.defense for one in self.records}),
+            "seeds": sorted({one.seed for one in self.records}),
+            "folder": None if self.folder is None else str(self.folder),
+        }
+        of = ", ".join(f"{name}={value!r}" for name, value in parts.items())
+        return f"<{type(self).__name__}: {len(self.records)} runs, {of}>"
 
-@dataclass(frozen=True)
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        return notebook.of_runs(self.records, self.manifest, self.folder)
+
+
+@dataclass(frozen=True, repr=False)
 class Validated(Results):
     """A design that was tried. ``verdict`` and ``register``: what the files of these names hold."""
 
@@ -148,6 +195,27 @@ class Validated(Results):
     def register(self) -> pl.DataFrame:
         """One row a threat to an element by an adversary, with the columns of ``register.csv``."""
         return pl.DataFrame([verdict.cells(row) for row in self.rows], infer_schema_length=None)
+
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        return notebook.of_verdict(self.records, self.verdict, self.folder)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Audited(_Showing, Audit):
+    """What the common models tell of one hospital's own records; it shows no record's score."""
+
+    def __repr__(self) -> str:
+        """One line; ``print`` shows more."""
+        return f"<Audited: {self.attack!r} at {self.hospital!r}, AUC {self.auc:.3f}>"
+
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        numbers = (len(self.members), len(self.others))
+        found = {rate: self.recognized(rate) for rate in FALSE_POSITIVES}
+        return notebook.of_audit(self.hospital, self.attack, numbers, self.auc, found)
 
 
 def run(*overrides: Override, folder: Place | None = None, **values: object) -> Results:
@@ -214,7 +282,7 @@ def validate(
 
 def audit(
     *overrides: Override, hospital: str, models: NDArray[np.floating], **values: object
-) -> Audit:
+) -> Audited:
     """What the common models tell of one hospital's own records; no partner takes part.
 
     ``overrides``: the agreed plan, with the one attack to try (``attack=["lira"]``), and the
@@ -245,7 +313,8 @@ def audit(
     plan = replace(undefended(whole.plan), dp=whole.plan.dp)
     draws = whole.attack_plan.key.stream("audit", hospital)
     records = (found[0].train, found[0].test)
-    return alone.audit(plan, hospital, records, models, *attacks[0], draws)
+    found_out = alone.audit(plan, hospital, records, models, *attacks[0], draws)
+    return Audited(found_out.hospital, found_out.attack, found_out.members, found_out.others)
 
 
 def read(folder: Place) -> Results:

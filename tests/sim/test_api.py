@@ -114,6 +114,10 @@ def test_without_a_folder_nothing_is_left(tmp_path: Path, monkeypatch: pytest.Mo
     found = run(*FAST)
     assert found.folder is None
     assert len(found.records) == 1
+    assert repr(found) == (
+        "<Results: 1 runs, attacks=['none'], defenses=['none'], seeds=[0], folder=None>"
+    )
+    assert "One run: no attack, no defense, seed 0" in found._repr_html_()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -257,17 +261,18 @@ import sys
 from pathlib import Path
 import torch
 from sim.api import compare
+slow = {"reports", "matplotlib", "mlflow"} & set(sys.modules)
 def main():
     found = compare("consortium=heart4", {"training.rounds": 1}, model="logistic",
                     attacks=["none"], defenses=["median"], seeds=2, workers=2)
-    print(found.results.height)
+    print(found.results.height, sorted(slow))
 """
 
 
 @pytest.mark.parametrize(
     ("end", "code", "shown"),
     [
-        ('if __name__ == "__main__":\n    main()\n', 0, "4"),
+        ('if __name__ == "__main__":\n    main()\n', 0, "4 []"),
         ("main()\n", 1, 'expected the call below if __name__ == "__main__"'),
     ],
 )
