@@ -12,9 +12,10 @@ KEYS = ("attack", "defense", "hospital")  # what the bar of filters chooses by
 CONTROLS = {"no attack": "none", "no defense": "none"}
 LONGEST = 60  # signs of a name in the id of a row
 
-# A place that has an id, a table, or the heading of a section.
+# A place that has an id with its heading, a figure, the end of its caption, or a table.
 _PLACE = re.compile(
     r'<(?:section|div)\b[^>]*?\sid="(?P<id>[^"]*)"[^>]*>(?P<heading>\s*<h[23]\b[^>]*>.*?(?=</h[23]>))?'
+    r'|<figure\b[^>]*?\sid="(?P<figure>[^"]*)"|(?P<end></figcaption>)'
     r"|(?P<open>(?:<div class=\"wide\">\s*)?<table\b(?P<of>[^>]*)>)(?P<table>.*?)</table>",
     re.DOTALL,
 )
@@ -37,14 +38,19 @@ def dressed(page: str) -> str:
     """
     taken = set(re.findall(r'\sid="([^"]*)"', page))
     place = "page"
+    figure = ""
 
     def dress(found: re.Match[str]) -> str:
-        nonlocal place
-        if found["table"] is None:
-            place = found["id"]
-            whole = found[0]
-            return whole + _link(place, "this part") if found["heading"] else whole
-        return _table(found, place, taken)
+        nonlocal place, figure
+        if found["table"] is not None:
+            return _table(found, place, taken)
+        if found["end"]:
+            return _link(figure, "this figure") + found[0]
+        if found["figure"] is not None:
+            figure = found["figure"]
+            return found[0]
+        place = found["id"]
+        return found[0] + (_link(place, "this part") if found["heading"] else "")
 
     return _PLACE.sub(dress, page)
 

@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import rendering, sections
+from reports import rendering, sections, tips
 from reports.analysis import (
     backdoors,
     breakdown,
@@ -194,7 +194,7 @@ def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstruct
     """The values that the page shows beside its figures, by their names in the template."""
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
-    return {
+    values = {
         "records": records,
         "study": records[0],
         "manifest": manifest,
@@ -210,6 +210,14 @@ def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstruct
         **_confidentiality(records, show_reconstructions=show_reconstructions),
         **_design(records),
     }
+    return values | {"tips": tips.data(_tips(values))}
+
+
+def _tips(values: Node) -> list[tips.Tip]:
+    """The tips of the cells and of the hospitals that are on the page."""
+    found = (values["cells"], values["backdoors"], values["leaks"])
+    of_hospitals = tips.of_hospitals(values["effects"]["cells"].values())
+    return tips.of_cells(values["records"], *found) + of_hospitals
 
 
 def _findings(

@@ -16,7 +16,6 @@ from sim.errors import InputError
 from sim.evidence import MANIFEST, statement
 from sim.types import Node
 
-
 SCRIPT = "script.js"
 
 

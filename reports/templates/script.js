@@ -99,12 +99,18 @@
     if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1; // no number: last
     return sign * content(a).localeCompare(content(b), "en", { numeric: true });
   };
+  const enter = (body) => { // the tab key enters a table at its first cell
+    for (const one of all("[tabindex='0']", body)) one.tabIndex = -1;
+    const first = [...body.rows].find((row) => !row.hidden && !row.classList.contains("hidden"));
+    if (first) first.cells[0].tabIndex = 0;
+  };
   const sort = (table, head, descending) => {
     const body = table.tBodies[0];
     body.append(...[...body.rows].sort(compare(head.cellIndex, descending ? -1 : 1)));
     for (const one of table.tHead.rows[0].cells) one.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", descending ? "descending" : "ascending");
     table.classList.add("sorted");
+    enter(body);
     announce(`Sorted by ${content(head)}, ${descending ? "largest" : "smallest"} first`);
   };
   const sortable = (table, tools) => {
@@ -177,10 +183,7 @@
     if (key === "ArrowRight") return cell.nextElementSibling;
     return visible[place + (key === "ArrowDown" ? 1 : -1)]?.cells[cell.cellIndex];
   };
-  for (const body of all(".wide > table > tbody")) {
-    const first = body.rows[0]?.cells[0];
-    if (first) first.tabIndex = 0;
-  }
+  for (const body of all(".wide > table > tbody")) enter(body);
   for (const link of all("tbody .here")) link.tabIndex = -1; // Enter in the row's first cell does the same
   document.addEventListener("keydown", (event) => {
     const from = event.target;
