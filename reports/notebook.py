@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports import page, rendering
+from reports import page, rendering, sweeps
 from reports.analysis import broken, tables
 from reports.page import INDEX
+from reports.sweeps import Sweep
 from reports.terminal import Column, compared, fitted, outcomes
 from reports.text import findings, safe, words
 from sim.errors import InputError
@@ -66,6 +67,23 @@ def of_runs(records: Sequence[RunRecord], manifest: Node, folder: Path | None) -
         notes=tuple(table.notes),
         place=_place(folder),
         crossed=True,
+    )
+
+
+def of_sweep(sweep: Sweep, folder: Path | None) -> Shown:
+    """What is shown of runs that differ in values of their configurations."""
+    header, body = sweeps.cells(sweep)
+    columns = [(name, [row[place] for row in body]) for place, name in enumerate(header)]
+    return Shown(
+        heading=f"{_heading(sweep.records)}. They differ in {words.listed(sweep.columns)}"
+        if sweep.columns
+        else _heading(sweep.records),
+        first=tuple(sweeps.cautions(sweep)),
+        sentences=(),
+        title="Means over seeds; in brackets 95 % intervals",
+        columns=tuple(columns),
+        notes=(),
+        place=_place(folder),
     )
 
 

@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import polars as pl
@@ -46,7 +46,7 @@ from sim.config.hydra_errors import one_line
 from sim.config.overrides import forced
 from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
-from sim.evidence import Chain, RunRecord, tables
+from sim.evidence import Chain, RunRecord, configured, tables
 from sim.evidence.tables import RESULT_COLUMNS
 from sim.inference import alone
 from sim.inference.alone import Audit
@@ -68,9 +68,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from reports.notebook import Shown
+    from reports.sweeps import Sweep
 
 Override: TypeAlias = str | Mapping[str, object]
 Place: TypeAlias = str | os.PathLike[str]
+Frame: TypeAlias = Literal["runs", "rounds", "outcomes"]
 
 NAME: Final = re.compile(r"[A-Za-z_][\w+.-]*", re.ASCII)  # a text that needs no quotes
 CONSTANTS: Final = ("null", "true", "false", "nan", "inf")  # names that are no texts
@@ -141,6 +143,35 @@ class Results(_Showing):
         """One row a figure of a round: run, round, hospital, metric, value."""
         return tables.rounds(self.records)
 
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """One row an outcome: run, metric, scope, subject, value, undefined, n, unit, basis."""
+        return configured.outcomes(self.records)
+
+    def frame(self, of: Frame = "runs", *, all: bool = False) -> pl.DataFrame:
+        """``results``, ``rounds`` or ``outcomes`` with the values that the runs were made with.
+
+        Each value of the configuration that differs between the runs has a typed column with its
+        dotted key, ``training.lr``; with ``all`` every value has one. The class of a part is in the
+        column with the name of the part, ``aggregator``. They stand behind the columns that name
+        the run.
+
+        >>> slow = run({"training.rounds": 1, "training.lr": 0.01}, consortium="heart4")
+        >>> fast = run({"training.rounds": 1, "training.lr": 0.1}, consortium="heart4")
+        >>> together(slow, fast).frame().select("attack", "training.lr", "rounds").rows()
+        [('none', 0.01, 1), ('none', 0.1, 1)]
+        """
+        results = self.results
+        rest = results.columns[len(tables.OF_RECORD) :]
+        runs = results.select(tables.OF_RECORD).with_columns(
+            configured.columns(self.records, every=all)
+        )
+        if of == "runs":
+            return runs.hstack(results.select(rest))
+        if of not in get_args(Frame):
+            raise InputError("of", of, f"expected one of {', '.join(get_args(Frame))}")
+        return runs.drop("rounds").join(getattr(self, of), on="run", maintain_order="right")
+
     def figures(self) -> dict[str, Figure]:
         """The figures of the report by name, drawn anew; those that the runs have data for."""
         from reports import page
@@ -162,6 +193,28 @@ class Results(_Showing):
         from reports import notebook
 
         return notebook.of_runs(self.records, self.manifest, self.folder)
+
+
+@dataclass(frozen=True, repr=False)
+class Swept(Results):
+    """Runs of several folders or calls, which may differ in any value."""
+
+    def figures(self) -> dict[str, Figure]:
+        """The figure of a sweep, drawn anew: each metric against what differs."""
+        from reports import sweeps
+
+        return {"sweep": sweeps.draw(self._sweep)}
+
+    @property
+    def _sweep(self) -> Sweep:
+        from reports import sweeps
+
+        return sweeps.Sweep(self.records, [""] * len(self.records))
+
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        return notebook.of_sweep(self._sweep, self.folder)
 
 
 @dataclass(frozen=True, repr=False)
@@ -317,13 +370,31 @@ def audit(
     return Audited(found_out.hospital, found_out.attack, found_out.members, found_out.others)
 
 
+def together(*found: Results) -> Swept:
+    """The different runs of several results, as one: of a loop over values of the configuration.
+
+    Raises ``InputError`` without any run.
+    """
+    records = {one.run: one for results in found for one in results.records}
+    if not records:
+        raise InputError("together", "no runs", "expected results with at least one run")
+    return Swept(None, tuple(records.values()), {})
+
+
 def read(folder: Place) -> Results:
     """What a command or a call left in a folder; ``Validated`` if it was ``validate``.
+
+    A folder of such folders, as a sweep with ``-m`` leaves it, gives all their runs, as ``Swept``.
 
     The evidence is checked: the chain of its lines, the figures, the addresses of runs, and that
     manifest, verdict and register stand on it. Raises ``InputError`` where one does not hold.
     """
     place = Path(folder).absolute()
+    if not (place / evidence.EVIDENCE).exists() and any(place.rglob(evidence.EVIDENCE)):
+        from reports import sweeps
+
+        found = together(*(_read(one, one) for one in sweeps.places(place)))
+        return replace(found, folder=place, manifest=_json(place, evidence.MANIFEST) or {})
     return _read(place, place)
 
 
