@@ -49,5 +49,6 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = {"training": {"rounds": 4, "learning_rate": rate}, "seed": 0}
         config |= {"report": {"material_drop": 0.05}}
         one = make_record(figures={"auroc": 0.9 - rate}, config=config)
+        (folder / str(place)).mkdir()
         evidence.append(folder / str(place), addressed(one))
     return sweeps.write(folder)[0]

@@ -1,4 +1,4 @@
-"""What readers do with a page: open it from disk, sort, filter, link, copy, use keys and a phone."""
+"""What readers do with a page: open it from disk, sort, filter, link, copy, use keys, a phone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.opening import WIDTHS, left, opened, serious, wider_than
+from tests.browser.opening import WIDTHS, opened, serious, wider_than
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -70,7 +70,7 @@ def test_a_click_on_a_header_sorts_by_value_and_states_it(browser: Any, comparis
             assert values == sorted(values, reverse=order == "descending")
             assert head.get_attribute("aria-sort") == order
         assert table.locator("th[aria-sort]").count() == 1
-        assert "Sorted by AUROC" in found.page.get_by_role("status").first.inner_text()
+        assert "Sorted by AUROC" in found.page.locator(".live").inner_text()
 
 
 def test_a_search_in_a_table_hides_the_rows_that_do_not_match(
@@ -87,7 +87,7 @@ def test_a_search_in_a_table_hides_the_rows_that_do_not_match(
         assert all("sign_flip" in one and "median" in one for one in shown)
 
 
-def test_the_filters_act_on_every_table_and_on_the_figures(browser: Any, comparison: Path) -> None:
+def test_the_filters_act_on_every_table(browser: Any, comparison: Path) -> None:
     with opened(browser, comparison) as found:
         found.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         bar = found.page.get_by_role("form", name="Filters of the whole page")
@@ -97,14 +97,6 @@ def test_the_filters_act_on_every_table_and_on_the_figures(browser: Any, compari
         assert rows.count() > 0
         assert set(rows.evaluate_all("all => all.map(one => one.dataset.attack)")) == {"sign_flip"}
         assert set(rows.evaluate_all("all => all.map(one => one.dataset.defense)")) == {"median"}
-        drawn = found.page.locator("#fig-heat_map [data-attack]")
-        strong = drawn.evaluate_all(
-            "all => all.filter(one => getComputedStyle(one).opacity > .5).map(one => ({...one.dataset}))"
-        )
-        assert drawn.count() > len(strong) > 0
-        assert {(one["attack"], one.get("defense", "median")) for one in strong} == {
-            ("sign_flip", "median")
-        }
         bar.get_by_role("button", name="Show all").click()
         found.page.wait_for_function("!document.querySelector('main .hidden, main .faded')")
 
@@ -143,7 +135,9 @@ def test_every_figure_row_and_section_has_a_link_of_its_own(browser: Any, each: 
         linked = set(found.page.locator("a.here").evaluate_all(links))
         ids = "all => all.map(one => one.id)"
         named = found.page.locator("tbody tr, figure, section:has(> :is(h2, h3):first-child)")
-        assert set(named.evaluate_all(ids)) == linked
+        assert set(named.evaluate_all(ids)) <= linked
+        assert found.page.locator("tbody tr").count() > 3
+        assert linked <= set(found.page.locator("[id]").evaluate_all(ids))
 
 
 def test_the_keyboard_reaches_the_contents_a_table_and_its_cells(
@@ -166,9 +160,7 @@ def test_the_keyboard_reaches_the_contents_a_table_and_its_cells(
         found.page.locator("#attacks-table tbody [tabindex='0']").focus()
         keys.press("ArrowDown")
         keys.press("ArrowRight")
-        row, cell = found.page.evaluate(
-            f"[{at}.parentElement.rowIndex, {at}.cellIndex]"
-        )
+        row, cell = found.page.evaluate(f"[{at}.parentElement.rowIndex, {at}.cellIndex]")
         assert (row, cell) == (2, 1)
         found.page.wait_for_selector("#tip:not(.hidden)")
         assert found.page.evaluate(f"{at}.getAttribute('aria-describedby')") == "tip"
@@ -180,8 +172,10 @@ def test_a_tip_states_value_interval_worst_seed_seeds_and_runs(
     browser: Any, comparison: Path
 ) -> None:
     with opened(browser, comparison) as found:
-        mark = found.page.locator("#fig-heat_map [data-attack='sign_flip'][data-defense='median']:visible")
-        mark.first.hover()
+        about = "[data-attack='sign_flip'][data-defense='median']"
+        row = found.page.locator(f"#attacks-table tr{about}")
+        found.page.locator("details", has=row).first.evaluate("one => one.open = true")
+        row.locator("td").nth(2).hover()
         tip = found.page.locator("#tip")
         tip.wait_for(state="visible")
         text = tip.inner_text()

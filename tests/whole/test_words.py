@@ -41,6 +41,8 @@ PACKAGES = ("sim", "clients", "aggregators", "attacks", "reports", "threats", "b
 NOT_READ = (
     "CHANGELOG.md",
     "LICENSE",
+    "tests/browser/axe.LICENSE",
+    "tests/browser/axe.min.js",
     "tests/threats/exports/sarif-2.1.0.json",
     "tests/whole/test_words.py",
 )
