@@ -14,7 +14,7 @@ LONGEST = 60  # signs of a name in the id of a row
 
 # A place that has an id with its heading, a figure, the end of its caption, or a table.
 _PLACE = re.compile(
-    r'<(?:section|div)\b[^>]*?\sid="(?P<id>[^"]*)"[^>]*>(?P<heading>\s*<h[23]\b[^>]*>.*?(?=</h[23]>))?'
+    r'<(?:section|div)\b[^>]*?\sid="(?P<id>[^"]*)"[^>]*>(?P<heading>\s*<h[234]\b[^>]*>.*?(?=</h[234]>))?'
     r'|<figure\b[^>]*?\sid="(?P<figure>[^"]*)"|(?P<end></figcaption>)'
     r"|(?P<open>(?:<div class=\"wide\">\s*)?<table\b(?P<of>[^>]*)>)(?P<table>.*?)</table>",
     re.DOTALL,

@@ -34,7 +34,7 @@
 
   // The bar that chooses attack, defense and hospital in every table and figure.
   const marks = all("main [data-attack], main [data-defense], main [data-hospital]");
-  const rows = marks.filter((one) => one.tagName === "TR");
+  const rows = marks.filter((one) => one.matches("tr, details"));
   const drawn = marks.filter((one) => one.closest("svg"));
   const columns = marks.filter((one) => one.tagName === "TH");
   const bar = make("form", { className: "bar" });
@@ -80,7 +80,7 @@
         for (const cell of [head, ...cellsOf(head)]) cell?.classList.toggle("hidden", hidden);
       }
     }
-    counted.textContent = chosen.length ? `${visible} of ${rows.length} rows` : "";
+    counted.textContent = chosen.length ? `${visible} of ${rows.length} rows and parts` : "";
   };
   bar.addEventListener("change", filter);
   bar.addEventListener("reset", () => setTimeout(filter));
@@ -119,7 +119,11 @@
       if (head.tagName !== "TH") continue;
       const button = make("button", { type: "button", className: "sort" });
       order.append(make("option", { value: head.cellIndex, textContent: content(head) }));
-      button.append(...head.childNodes);
+      if (head.querySelector("a")) {
+        button.setAttribute("aria-label", `Sort by ${content(head)}`);
+      } else {
+        button.append(...head.childNodes);
+      }
       head.append(button);
       button.addEventListener("click", () => sort(table, head, head.getAttribute("aria-sort") === "ascending"));
     }
@@ -274,7 +278,12 @@
       field.remove();
     }
   };
-  for (const code of all("pre > code, code.command")) {
+  const copyable = (within) => {
+    const codes = all("pre > code, code.command", within);
+    for (const code of codes) if (!code.closest("details:not([open])")) addCopy(code);
+  };
+  const addCopy = (code) => {
+    if (code.nextElementSibling?.matches(".copy")) return;
     const button = make("button", { type: "button", className: "copy", textContent: "Copy" });
     button.setAttribute("aria-label", `Copy: ${content(code).slice(0, 60)}`);
     button.addEventListener("click", async () => {
@@ -284,7 +293,9 @@
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
     });
     code.after(button);
-  }
+  };
+  copyable(main);
+  document.addEventListener("toggle", (event) => copyable(event.target), { capture: true });
 
   // A link to a place opens what the place is in.
   const reveal = () => {
@@ -312,7 +323,7 @@
   // Paper has no details to open.
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = all("details:not([open], .links, .hashes)");
+    closed = all("details:not([open], .links, .cell)");
     for (const one of closed) one.open = true;
   });
   addEventListener("afterprint", () => {
