@@ -30,6 +30,8 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("comparison")
     records, manifest = studies.golden("breast7")
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    for record in records:
+        evidence.append(folder, record)
     return page.write_report(folder, records)
 
 

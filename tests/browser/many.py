@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from sim.evidence import Outcome, RunRecord
+from tests.records import addressed
 
 
 def many(
@@ -19,37 +20,38 @@ def many(
     by_cell = dict[tuple[str, str], list[RunRecord]]()
     for record in records:
         by_cell.setdefault((record.attack, record.defense), []).append(record)
-    attacks = list(dict.fromkeys(attack for attack, _ in by_cell))
-    defenses = list(dict.fromkeys(defense for _, defense in by_cell))
-    found = list[RunRecord]()
-    for a in range(n_attacks):
-        for d in range(n_defenses):
-            of = by_cell[attacks[a % len(attacks)], defenses[d % len(defenses)]]
-            names = (_name(attacks, a), _name(defenses, d))
-            found += [
-                _copy(of[s % len(of)], *names, s, len(found) + s, random) for s in range(n_seeds)
-            ]
+    attacks = _names([attack for attack, _ in by_cell], n_attacks)
+    defenses = _names([defense for _, defense in by_cell], n_defenses)
+    return [
+        _copy(of[seed % len(of)], attack, defense, seed, random)
+        for attack, known in attacks.items()
+        for defense, of in ((name, by_cell[known, one]) for name, one in defenses.items())
+        for seed in range(n_seeds)
+    ]
+
+
+def _names(known: Sequence[str], n: int) -> dict[str, str]:
+    """So many names: the control, then the others in turn with a number, and which each is."""
+    others = [name for name in dict.fromkeys(known) if name != "none"]
+    found = {"none": "none"}
+    for place in range(n - 1):
+        again, which = divmod(place, len(others))
+        found[f"{others[which]}_{again + 1}" if again else others[which]] = others[which]
     return found
 
 
-def _name(names: Sequence[str], place: int) -> str:
-    again, which = divmod(place, len(names))
-    return names[which] if not again else f"{names[which]}_{again + 1}"
-
-
-def _copy(
-    record: RunRecord, attack: str, defense: str, seed: int, place: int, random: Random
-) -> RunRecord:
+def _copy(record: RunRecord, attack: str, defense: str, seed: int, random: Random) -> RunRecord:
     shift = random.uniform(-0.02, 0.02)
+    config = record.config | {"seed": seed, "label": defense}
+    config["attack"] = [] if attack == "none" else [[attack, config["attack"][0][1]]]
     changes: dict[str, object] = {
         "attack": attack,
         "defense": defense,
         "seed": seed,
-        "run": f"{place:016x}",
-        "config": record.config | {"seed": seed},
+        "config": config,
         "outcomes": tuple(_shifted(one, shift) for one in record.outcomes),
     }
-    return record.model_copy(update=changes)
+    return addressed(record.model_copy(update=changes))
 
 
 def _shifted(one: Outcome, shift: float) -> Outcome:

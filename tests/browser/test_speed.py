@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reports import page
+from sim import evidence
 from tests import studies
 from tests.browser.many import many
 from tests.browser.opening import opened
@@ -22,6 +23,8 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     folder = tmp_path_factory.mktemp("thousand")
     records, _ = studies.golden("breast7")
     runs = many(records, 20, 10, 5)
+    for run in runs:
+        evidence.append(folder, run)
     page.prepare()
     start = time.process_time()
     return page.write_report(folder, runs), time.process_time() - start

@@ -32,7 +32,7 @@ def missing(text: str) -> list[str]:
     return [match[0] for match in NAMED.finditer(text) if not _is_there(match[1], match[2])]
 
 
-def test_every_test_stands_in_the_folder_of_a_package_of_the_whole_or_of_the_browser() -> None:
+def test_every_test_stands_in_the_folder_of_a_package_or_in_one_of_the_two_others() -> None:
     assert len(FILES) > 80
     assert [file for file in FILES if misplaced(file)] == []
 
