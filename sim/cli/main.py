@@ -27,7 +27,11 @@ DESIGN is a design file (wardround init DIR writes a commented one) or one of th
 Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
 """
 REPORT_USAGE = """\
-wardround report DIR...  rebuild tables and report/ of each folder from its evidence.jsonl
+wardround report DIR... [--figures FORMATS]
+  rebuild tables and report/ of each folder from its evidence.jsonl
+
+  --figures pdf|svg|png   write each figure too, as report/figures/NAME_WIDTH.FORMAT: for one column
+                          (3.5 inches) and for two (7 inches); several formats by comma
 """
 
 
@@ -116,8 +120,25 @@ def _report(words: Sequence[str]) -> None:
 
         Screen().print(REPORT_USAGE, end="", soft_wrap=True)
         return
-    if not words:
+    folders, formats = _figures(words)
+    if not folders:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     from sim.cli import tasks
 
-    tasks.report(words)
+    tasks.report(folders, formats)
+
+
+def _figures(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The words beside ``--figures FORMATS``, and the formats that it names."""
+    from reports.figures import files
+
+    folders = list[str]()
+    formats: tuple[str, ...] = ()
+    left = iter(words)
+    for word in left:
+        name, given, value = word.partition("=")
+        if name == "--figures":
+            formats += files.formats(value if given else next(left, ""))
+        else:
+            folders.append(word)
+    return folders, tuple(dict.fromkeys(formats))
