@@ -61,8 +61,14 @@ def _draw(axes: Axes, cell: Cell, look: Look, least: float) -> None:
     false = np.maximum(cell.curve.false, least)
     true = np.maximum(cell.curve.true, least)
     lines = axes.plot(
-        false, true, color=color, linestyle=dashes, drawstyle="steps-post", linewidth=1.5
+        false,
+        true,
+        color=color,
+        linestyle=dashes,
+        drawstyle="steps-post",
+        linewidth=1.5,
+        label=words.defense(cell.defense),
     )
     for rate, bound in cell.bound.items():
-        lines += axes.plot([rate], [bound], "v", color=color, markersize=6)
+        lines += axes.plot([rate], [bound], "v", color=color, markersize=6, label="_bound")
     style.mark(lines, cell.attack, cell.defense)

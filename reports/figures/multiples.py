@@ -22,8 +22,8 @@ MOST_HOSPITALS = 24  # drawn by name; beyond that the hardest hit ones
 MOST_PANELS = 6  # attacks drawn; beyond that the most harmful ones
 MOST_LINES = 6  # defenses in one figure of lines, beside no defense
 MOST_EFFECTS = 8  # defenses in one figure of effects
-BUTT: Final[Mapping[str, Any]] = {"solid_capstyle": "butt"}
-RING: Final[Mapping[str, Any]] = {"markersize": 5.5, "markerfacecolor": "white"}
+_BUTT: Final[Mapping[str, Any]] = {"solid_capstyle": "butt"}
+_RING: Final[Mapping[str, Any]] = {"markersize": 5.5, "markerfacecolor": "white"}
 FOUND: Final = {  # column: color, marker, how far from the line of an attack it is drawn
     "recall": (style.BLUE, "o", -0.15),
     "precision": (style.VERMILION, "D", 0.15),
@@ -207,7 +207,7 @@ def _effects_panel(
         lines = axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
         if row["brier_low"] is not None:
             span = (row["brier_low"], row["brier_high"])
-            lines += axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, **BUTT)
+            lines += axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, **_BUTT)
         style.mark(lines, defense=defense, hospital=row["hospital"])
     axes.set_title(width.named(words.defense(defense)), fontsize=_fitting(defense, width))
     _hospitals_down(axes, shown, width)
@@ -235,8 +235,8 @@ def _scores_panel(
         y = shown.index(row["hospital"])
         color = style.VERMILION if (row["harm_high"] or 0.0) < 0 else style.BLUE
         ends = (row["without"], row["under"])
-        lines = axes.plot(ends, (y, y), color=color, linewidth=1.6, alpha=0.7, zorder=2, **BUTT)
-        lines += axes.plot([row["without"]], [y], "o", color=color, zorder=3, **RING)
+        lines = axes.plot(ends, (y, y), color=color, linewidth=1.6, alpha=0.7, zorder=2, **_BUTT)
+        lines += axes.plot([row["without"]], [y], "o", color=color, zorder=3, **_RING)
         lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5.5, zorder=3)
         style.mark(lines, row["attack"], defense, row["hospital"])
     attack = words.attack(rows["attack"][0]) if len(rows) else "not defined"
@@ -250,7 +250,7 @@ def _scores_panel(
 def _legend_of_scores(figure: Figure, width: Width) -> None:
     handles = [
         Line2D(
-            [], [], color=style.SOFT, linestyle="", marker="o", label="nobody attacking", **RING
+            [], [], color=style.SOFT, linestyle="", marker="o", label="nobody attacking", **_RING
         ),
         Line2D([], [], color=style.BLUE, marker="o", markersize=5.5, label="under the attack"),
         Line2D([], [], color=style.VERMILION, marker="o", markersize=5.5, label="harm is shown"),
@@ -269,7 +269,7 @@ def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], wid
             lines = axes.plot([row[column]], [y], marker, color=color, markersize=5)
             if row[f"{column}_low"] is not None:
                 span = (row[f"{column}_low"], row[f"{column}_high"])
-                lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **BUTT)
+                lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **_BUTT)
             style.mark(lines, row["attack"], row["defense"])
     axes.set_yticks(
         range(len(attacks)), [width.named(words.attack(name)) for name in attacks], fontsize="small"

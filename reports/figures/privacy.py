@@ -122,7 +122,12 @@ def clip_over_rounds(clips: pl.DataFrame, width: Width) -> Figure:
             seed = one.sort("round")
             lines += axes.plot(seed["round"], seed["clip"], color=color, linewidth=0.7, alpha=0.4)
         middle = rows.group_by("round").agg(pl.col("clip").median()).sort("round")
-        thick: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 2}
+        thick: dict[str, Any] = {
+            "color": color,
+            "linestyle": dashes,
+            "linewidth": 2,
+            "label": defense,
+        }
         lines += axes.plot(middle["round"], middle["clip"], **thick)
         style.mark(lines, defense=defense)
     axes.set_yscale("log")

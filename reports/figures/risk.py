@@ -18,8 +18,8 @@ from sim.types import TableRow
 from threats.levels import LEVELS, WORDS, risk
 from threats.system import Grade
 
-RISK: Final[Mapping[str, Any]] = {
-    "number": pl.Int64,
+RISK: Final = {
+    **dict.fromkeys(("number",), pl.Int64),
     **dict.fromkeys(("threat", "adversary"), pl.String),
     **dict.fromkeys(("initial_likelihood", "initial_impact"), pl.String),
     **dict.fromkeys(("adjusted_likelihood", "adjusted_impact"), pl.String),

@@ -120,25 +120,8 @@ def _report(words: Sequence[str]) -> None:
 
         Screen().print(REPORT_USAGE, end="", soft_wrap=True)
         return
-    folders, formats = _figures(words)
-    if not folders:
+    if not words:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
     from sim.cli import tasks
 
-    tasks.report(folders, formats)
-
-
-def _figures(words: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The words beside ``--figures FORMATS``, and the formats that it names."""
-    from reports.figures import files
-
-    folders = list[str]()
-    formats: tuple[str, ...] = ()
-    left = iter(words)
-    for word in left:
-        name, given, value = word.partition("=")
-        if name == "--figures":
-            formats += files.formats(value if given else next(left, ""))
-        else:
-            folders.append(word)
-    return folders, tuple(dict.fromkeys(formats))
+    tasks.report(words)

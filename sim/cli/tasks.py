@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from rich.text import Text
 
 from sim import evidence
+from sim.errors import InputError
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord, audits
@@ -110,18 +111,19 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
         print_place(page)
 
 
-def report(words: Sequence[str], formats: Sequence[str] = ()) -> None:
+def report(words: Sequence[str]) -> None:
     """Rebuild the report of each folder from its evidence, if that and its verdict hold.
 
     Of a design's verdict also what follows from it: exports and the register as a table.
-    ``formats``: those in which the figures are written as files too.
+    Figures are written as files in the formats that ``--figures`` names. Raises ``InputError`` for
+    words that name no folder.
     """
     from reports import sweeps
     from threats import catalog, exports, stored, verdict
 
+    folders, formats = _folders(words)
     search_for_cycles()
-    for word in words:
-        folder = Path(word)
+    for folder in folders:
         if (folder / audits.AUDITS).exists():
             print_place(page_of_audits(folder))
             write_figures(folder, formats)
@@ -143,6 +145,25 @@ def report(words: Sequence[str], formats: Sequence[str] = ()) -> None:
         page(folder, chain.records, chain.records, of_design=True)
         print_place(page_of_verdict(folder, chain))
         write_figures(folder, formats)
+
+
+def _folders(words: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
+    """The folders that words name, and the formats that ``--figures`` names among them."""
+    from reports.figures import files
+
+    folders = list[Path]()
+    formats = ""
+    left = iter(words)
+    for word in left:
+        name, given, value = word.partition("=")
+        if name == "--figures":
+            formats = value if given else next(left, "")
+            files.formats(formats)
+        else:
+            folders.append(Path(word))
+    if not folders:
+        raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
+    return folders, files.formats(formats) if formats else ()
 
 
 def _holds_runs(folder: Path) -> bool:

@@ -133,7 +133,7 @@ def test_a_clip_is_a_thin_line_a_seed_and_a_thick_one_for_their_median() -> None
         for seed in range(3)
         for number in range(1, 5)
     ]
-    figure = privacy.clip_over_rounds(pl.DataFrame(rows))
+    figure = privacy.clip_over_rounds(pl.DataFrame(rows), style.PAGE)
     (axes,) = figure.axes
     thick = {line.get_label(): line for line in axes.get_lines() if line.get_linewidth() == 2}
     thin = [line for line in axes.get_lines() if line.get_linewidth() < 1]
