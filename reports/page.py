@@ -105,7 +105,7 @@ def write_report(
     """
     manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
     found = evidence.read(folder) if everything is None else everything
-    records = _of_study(found, manifest)
+    records = of_study(found, manifest)
     drawing = drawing or Here()
     titles = list[str]()
     refused = manifest["refused"] or ()
@@ -124,7 +124,7 @@ def figures(
 ) -> dict[str, Figure]:
     """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    return draw(_of_study(everything, facts), facts["refused"] or (), width=width)
+    return draw(of_study(everything, facts), facts["refused"] or (), width=width)
 
 
 def makers(
@@ -132,11 +132,12 @@ def makers(
 ) -> Iterator[tuple[str, Make]]:
     """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    records = _of_study(everything, facts)
+    records = of_study(everything, facts)
     return drawings(records, facts["refused"] or (), show_reconstructions=show_reconstructions)
 
 
-def _of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
+def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
+    """The runs of a folder, pooled and in the order of its manifest. Raises ``InputError``."""
     read = [tables.pooled(record) for record in found]
     return tables.one_study(read, manifest["attacks"] or (), manifest["defenses"] or ())
 

@@ -14,9 +14,9 @@ from omegaconf import DictConfig
 from rich.text import Text
 
 from sim import evidence
-from sim.errors import InputError
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
+from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
