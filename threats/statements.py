@@ -67,7 +67,7 @@ class Trials(Fact):
     """What was tried how often."""
 
     unit: Unit
-    """What one trial is."""
+    """What is tried one by one."""
     n: int
     """The number of trials."""
     effective: float

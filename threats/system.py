@@ -336,9 +336,9 @@ class Criterion(Declared):
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """How often the judgement may err."""
     min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] | None = None
-    """The fewest seeds; None where trials alone are asked for."""
+    """The least number of seeds; None where a number of trials is enough."""
     min_trials: Positive | None = None
-    """The fewest trials; None where seeds alone are asked for."""
+    """The least number of trials; None where a number of seeds is enough."""
 
     @property
     def bound(self) -> tuple[Bound, float]:
