@@ -344,7 +344,7 @@ def test_where_every_seed_fell_materially_every_attacked_cell_of_the_map_is_fram
     records: list[RunRecord],
 ) -> None:
     cells, marked = tables.cells(records), backdoors.backdoors(records)
-    figure = heat_map(cells, marked)
+    figure = heat_map(cells, style.PAGE, marked)
     red = [
         p
         for p in figure.axes[0].patches
