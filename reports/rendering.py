@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from reports import markup
 from reports.text import safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST, statement
 from sim.evidence.controls import NONE
 from sim.types import Node
+
+SCRIPT = "script.js"
 
 
 @cache
@@ -48,7 +52,21 @@ def _named(title: str, name: str, mark: str) -> Markup:
     shown = escape(safe.shown(title + mark))
     if name in (title, NONE):
         return shown
-    return shown + Markup('<code class="key">{}</code>').format(safe.shown(name))
+    typed = Markup('<span class="iv"><code data-key="{0}">{0}</code></span>')
+    return shown + typed.format(safe.shown(name))
+
+
+def page(template: str, **values: object) -> str:
+    """A whole page as HTML text: the template with the values, the script and dressed tables."""
+    made = environment().get_template(template)
+    frame = {"script": Markup(script()), "policy": Markup(markup.policy(script()))}
+    return markup.dressed(made.render(**frame, **values))
+
+
+@cache
+def script() -> str:
+    """What every page runs in a browser."""
+    return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")
 
 
 def manifest(folder: Path) -> Node:

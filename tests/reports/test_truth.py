@@ -56,7 +56,9 @@ def page_of(records: Sequence[RunRecord], manifest: dict[str, Any] | None = None
 
 
 def plain(markup: str) -> str:
-    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", markup, flags=re.DOTALL)
+    text = re.sub(
+        r"<style>.*?</style>|<svg.*?</svg>|<script.*?</script>", " ", markup, flags=re.DOTALL
+    )
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\xa0", " ").split())
 
 
@@ -83,8 +85,10 @@ def rows(markup: str, name: str) -> list[list[str]]:
     """The cells of every table row of a section; of two names the one that one types."""
     bodies = re.findall(r"<tbody>(.*?)</tbody>", section(markup, name), re.DOTALL)
     lines = [line for body in bodies for line in re.findall(r"<tr.*?</tr>", body, re.DOTALL)]
-    typed = [re.sub(r'[^<>]*<code class="key">(.*?)</code>', r"\1", line) for line in lines]
-    return [[plain(cell) for cell in re.findall(r"<td.*?</td>", line, re.DOTALL)] for line in typed]
+    small = r'[^<>]*<span class="iv"><code data-key="(.*?)">.*?</code></span>'
+    typed = [re.sub(small, r"\1", line) for line in lines]
+    cells = r"<t[dh]\b.*?</t[dh]>"
+    return [[plain(cell) for cell in re.findall(cells, line, re.DOTALL)] for line in typed]
 
 
 def everything_stated(markup: str) -> list[str]:
@@ -143,7 +147,7 @@ def test_every_seed_of_a_ruinous_attack_is_counted_and_nothing_calls_it_harmless
     cell = next(
         line
         for line in rows(study("breast7")[1], "attacks")
-        if line[:2] == ["sign_flip", "no defense"]
+        if line[:2] == ["sign flipping sign_flip", "no defense"]
     )
     assert cell[4:9] == [
         "0.050",
@@ -335,7 +339,7 @@ def test_where_every_seed_fell_materially_neither_page_nor_terminal_shows_no_har
         tables.cells(records).filter(attack="sign_flip"),
     )
     verdict = "harmed" if n > 1 else "not decided with 1 seed"
-    cells = [line for line in rows(markup, "attacks") if line[0] == "sign_flip"]
+    cells = [line for line in rows(markup, "attacks") if line[0] == "sign flipping sign_flip"]
     assert [(line[7], line[8]) for line in cells] == [(f"{n} of {n}", verdict)] * len(drawn)
 
 
@@ -345,7 +349,7 @@ def test_where_every_seed_fell_materially_every_attacked_cell_of_the_map_is_fram
     records: list[RunRecord],
 ) -> None:
     cells, marked = tables.cells(records), backdoors.backdoors(records)
-    figure = heat_map(cells, marked)
+    figure = heat_map(cells, style.PAGE, marked)
     red = [
         p
         for p in figure.axes[0].patches
