@@ -147,7 +147,7 @@ def test_every_seed_of_a_ruinous_attack_is_counted_and_nothing_calls_it_harmless
     cell = next(
         line
         for line in rows(study("breast7")[1], "attacks")
-        if line[:2] == ["sign flipping sign_flip", "no defense"]
+        if line[:2] == ["sign_flip", "no defense"]
     )
     assert cell[4:9] == [
         "0.050",
@@ -339,7 +339,7 @@ def test_where_every_seed_fell_materially_neither_page_nor_terminal_shows_no_har
         tables.cells(records).filter(attack="sign_flip"),
     )
     verdict = "harmed" if n > 1 else "not decided with 1 seed"
-    cells = [line for line in rows(markup, "attacks") if line[0] == "sign flipping sign_flip"]
+    cells = [line for line in rows(markup, "attacks") if line[0] == "sign_flip"]
     assert [(line[7], line[8]) for line in cells] == [(f"{n} of {n}", verdict)] * len(drawn)
 
 
