@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import rendering, sections
+from reports import rendering, sections, story
 from reports.analysis import (
     backdoors,
     breakdown,
@@ -37,6 +37,7 @@ from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, register
+from threats.catalog import Catalog
 
 MANIFEST = (
     *("command", "attacks", "defenses", "refused", "commit"),
@@ -194,6 +195,8 @@ def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstruct
     """The values that the page shows beside its figures, by their names in the template."""
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
+    known = catalog.load()
+    threats = sections.threats(register.register(records, known))
     return {
         "records": records,
         "study": records[0],
@@ -208,7 +211,8 @@ def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstruct
         **_outcomes(records, refused),
         **_hospitals(records),
         **_confidentiality(records, show_reconstructions=show_reconstructions),
-        **_design(records),
+        **_design(records, threats, known),
+        **story.values(everything, records, manifest, threats, known),
     }
 
 
@@ -292,8 +296,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     }
 
 
-def _design(records: Sequence[RunRecord]) -> Node:
-    known = catalog.load()
+def _design(records: Sequence[RunRecord], threats: Sequence[TableRow], known: Catalog) -> Node:
     return {
         "visibility": sections.visibility(records),
         "access": sections.access(records),
@@ -303,7 +306,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
         "traffic": traffic.rows(records),
         "unopened": traffic.unopened(records),
         "skipped": sections.skipped(records),
-        "threats": sections.threats(register.register(records, known)),
+        "threats": threats,
         "pins": known.taxonomies,
         "explained": sections.explained(records, known),
     }

@@ -17,7 +17,7 @@ from sim.evidence.assets import ASSETS
 from sim.evidence.fields import FieldScores
 from sim.evidence.images import ImageScores
 from sim.evidence.outcomes import Outcome, Part
-from sim.types import Node
+from sim.types import Node, Provenance
 
 SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent changes no number
 
@@ -391,6 +391,8 @@ class RunRecord(Part):
     membership: Membership | None = None
     statements: list[Statement] = Field(default=[])  # of differential privacy, of any kind
     noised: Noised | None = None
+    provenance: Provenance | None = None  # whose patients the data are of, where it is stated
+    form: Literal["table", "image"] | None = None  # what a patient's record is
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""
