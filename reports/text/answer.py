@@ -129,7 +129,7 @@ def _harms(harmed: Sequence[TableRow], drop: float) -> str:
     average = ", how far on average is not decided" if unclear else ""
     more = f", {lacking} more have no AUROC" if lacking else ""
     return (
-        f"{start}: AUROC falls from {before} to {words.score(row['mean'])} on average"
+        f"{start}: AUROC falls to {words.score(row['mean'])} on average, from {before}"
         f" (lowest seed {words.score(row['lowest'])}; {row['n_lost']} of"
         f" {words.count(n, 'seed')} lost {drop:g} or more{more}{average})"
     )
