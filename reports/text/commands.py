@@ -17,12 +17,17 @@ def given(manifest: Node) -> str:
 
 
 def comparing(
-    command: str, attacks: Sequence[str] | None = None, values: Mapping[str, str] | None = None
+    command: str,
+    attacks: Sequence[str] | None = None,
+    values: Mapping[str, str] | None = None,
+    *,
+    undefended: bool = False,
 ) -> str | None:
     """The comparison of ``command`` with other attacks and values; None if it cannot be made so.
 
     The command of one run becomes a comparison with its defense. Values of attacks that are left
-    out are left out too. ``attacks``: None for those of the command.
+    out are left out too. ``attacks``: None for those of the command. ``undefended``: also with no
+    defense, for other values may be more than a rule is defined for.
     """
     try:
         words = shlex.split(command)
@@ -37,6 +42,8 @@ def comparing(
         asked = {"attacks": f"[{','.join(attacks)}]"} | asked
     rest = [_compared(word) for word in words[2:] if words[1] == "compare" or _is_common(word)]
     rest = [word for word in rest if _key(word) not in asked and _is_of(word, attacks)]
+    if undefended:
+        rest = [word.replace("defenses=[", "defenses=[none,", 1) for word in rest]
     return shlex.join(["wardround", "compare", *rest, *(f"{k}={v}" for k, v in asked.items())])
 
 

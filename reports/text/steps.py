@@ -73,7 +73,8 @@ class Untested:
     """Threats of one kind that have no run, and the command that would test them.
 
     ``attacks``: those that it runs. ``command``: None where there is none, and ``reason`` states
-    why. ``partly``: other attacks of the threat have runs.
+    why. ``partly``: other attacks of the threat have runs. ``install``: the command that installs
+    what the attacks need first, empty where it is there already.
     """
 
     threat: Threat
@@ -81,6 +82,7 @@ class Untested:
     command: str | None
     reason: str
     partly: bool = False
+    install: str = ""
 
 
 def act(records: Sequence[RunRecord], manifest: Node) -> list[Step]:
@@ -290,13 +292,20 @@ def untested(
 def all_at_once(
     found: Sequence[Untested], records: Sequence[RunRecord], manifest: Node
 ) -> str | None:
-    """The one command that tests every threat of ``found`` that has no run and a command."""
-    runnable = [one for one in found if one.command and not one.partly]
+    """The one command that tests every threat of ``found`` without a run, but for two kinds.
+
+    These are threats that take more hostile hospitals than there are, and those that take another
+    package.
+    """
+    runnable = [
+        one
+        for one in found
+        if one.command and not one.partly and not one.install and _enough(one.threat, records)
+    ]
     attacks = list(dict.fromkeys(name for one in runnable for name in one.attacks))
     if len(runnable) < 2:
         return None
-    values = _values([one.threat for one in runnable], records)
-    return commands.comparing(commands.given(manifest), attacks, values)
+    return commands.comparing(commands.given(manifest), attacks)
 
 
 def _untested(
@@ -313,8 +322,12 @@ def _untested(
         return Untested(threat, (), None, reason)
     if not attacks:
         return Untested(threat, (), None, "its attacks do not fit these records", partly)
-    asked = commands.comparing(command, attacks, _values([threat], records))
-    return Untested(threat, attacks, asked, "" if asked else _no_command(command), partly)
+    enough = _enough(threat, records)
+    values = {} if enough else {"adversary.n_hostile": str(threat.parties)}
+    asked = commands.comparing(command, attacks, values, undefended=not enough)
+    extras = sorted({catalog.attack(name).extra for name in attacks} - {""})
+    install = f"pip install 'wardround[{','.join(extras)}]'" if extras else ""
+    return Untested(threat, attacks, asked, "" if asked else _no_command(command), partly, install)
 
 
 def _no_command(command: str) -> str:
@@ -335,8 +348,6 @@ def _fits(name: str, records: Sequence[RunRecord], catalog: Catalog) -> bool:
     return few and trips and attack.records in ("any", form)
 
 
-def _values(threats: Sequence[Threat], records: Sequence[RunRecord]) -> dict[str, str]:
-    """Values without which no attack of these threats is defined: enough hostile hospitals."""
-    least = max(one.parties for one in threats)
-    most = max(record.n_hostile for record in records)
-    return {"adversary.n_hostile": str(least)} if least > most else {}
+def _enough(threat: Threat, records: Sequence[RunRecord]) -> bool:
+    """Whether these runs have as many hostile hospitals as a threat takes."""
+    return threat.parties <= max(record.n_hostile for record in records)
