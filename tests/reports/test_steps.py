@@ -98,7 +98,7 @@ def check_commands(command: str, form: str, n_hostile: int) -> None:
         (more,) = [step.command for step in steps.act(records, {"command": command})]
         assert more is not None
         assert "seeds=10" in shlex.split(more)
-        assert planned(more)[0] > 1
+        assert planned(more)[0] > 0
 
 
 @pytest.mark.parametrize(("command", "of"), STUDIES.items())
