@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
@@ -33,7 +33,8 @@ from reports.text import words
 from sim import evidence, files
 from sim.config.groups import STACK
 from sim.errors import InputError
-from sim.evidence import RunRecord
+from sim.evidence import RunRecord, configured
+from sim.evidence.configured import KIND
 from sim.evidence.intervals import CHANGE
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
@@ -47,8 +48,6 @@ STANDS_FOR = {
     "adversary": ("n_hostile",),
     **dict.fromkeys(("defense", *STACK), ("defense", "n_hostile")),
 }
-PAIRS = ("attack", "steps")  # groups that evidence holds as pairs of name and values
-KIND = "_target_"
 LEFT_OUT = ("seed", "label")
 MOST_LINES = 10
 LOGARITHMIC = 20  # how many times the smallest value the largest must be
@@ -79,7 +78,7 @@ class Sweep:
     @cached_property
     def varied(self) -> dict[str, list[Value]]:
         """Keys of the configuration that differ between runs -> the value of each run, or None."""
-        flat = [dict(_flat(record.config)) for record in self.records]
+        flat = [_flat(record.config) for record in self.records]
         keys = sorted({key for one in flat for key in one})
         values = {key: [one.get(key) for one in flat] for key in keys}
         chosen = {}
@@ -400,18 +399,13 @@ def _with_interval(row: TableRow | None) -> str:
     return f"{value} ({row['mean_low']:.3f} to {row['mean_high']:.3f})"
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Value]]:
-    """Every value of a configuration by its dotted key; lists and empty mappings as JSON."""
-    for key, value in node.items():
-        if not prefix and key in LEFT_OUT:
-            continue
-        inner = dict(value) if not prefix and key in PAIRS else value
-        if isinstance(inner, Mapping) and inner:
-            yield from _flat(inner, f"{prefix}{key}.")
-        elif inner is None or isinstance(inner, (list, Mapping)):
-            yield f"{prefix}{key}", json.dumps(inner)
-        else:
-            yield f"{prefix}{key}", inner
+def _flat(config: Node) -> dict[str, Value]:
+    """Every value of a configuration by its dotted key; lists and what is not there as JSON."""
+    found = {key: value for key, value in configured.flat(config) if key not in LEFT_OUT}
+    return {
+        key: json.dumps(value) if value is None or isinstance(value, list) else value
+        for key, value in found.items()
+    }
 
 
 def _follows(column: Sequence[Value], given: Sequence[Any]) -> bool:

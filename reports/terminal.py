@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import polars as pl
 from rich.console import Group
@@ -49,12 +50,12 @@ def closing(
     """
     focused = breakdown.in_focus(records)
     columns = _columns(focused, refused)
-    if len(_tables(columns, width)) > MOST_BLOCKS:
+    if len(fitted(columns, width)) > MOST_BLOCKS:
         columns = _summary(focused)
     parts = [
         *_first(records),
         _title(focused),
-        *_tables(columns, width),
+        *fitted(columns, width),
         *_notes(focused, columns),
         *radii.idle(focused),
         *quantized.sentences(focused),
@@ -65,16 +66,37 @@ def closing(
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
 
+class Outcomes(NamedTuple):
+    """The table of a comparison's outcomes, as text; the first column names defenses."""
+
+    title: str
+    columns: list[Column]
+    notes: list[str]
+
+
+def compared(
+    records: Sequence[RunRecord], refused: Sequence[Refused] = (), most: int = 8
+) -> Outcomes:
+    """The outcomes of a comparison; with more than ``most`` columns, one line a defense."""
+    focused = breakdown.in_focus(records)
+    columns = _columns(focused, refused)
+    if len(columns) > most:
+        columns = _summary(focused)
+    notes = [note for note in _notes(focused, columns) if note]
+    return Outcomes(_title(focused).strip(), columns, notes)
+
+
 def run_table(record: RunRecord) -> Table:
     """The table of the outcome of one run."""
     title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
     table = Table(title=Text(title), show_header=False)
-    for name, value in _outcomes(record).items():
+    for name, value in outcomes(record).items():
         table.add_row(name, Text(value))
     return table
 
 
-def _outcomes(record: RunRecord) -> dict[str, str]:
+def outcomes(record: RunRecord) -> dict[str, str]:
+    """What one run left, as text by its name: the rows of its table."""
     engaged = record.engagement
     sensitivity = record.value("sensitivity_at_90_specificity")
     least = words.score(record.value("worst_hospital_auroc"))
@@ -207,7 +229,7 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
     ]
 
 
-def _tables(columns: Sequence[Column], width: int) -> list[Table]:
+def fitted(columns: Sequence[Column], width: int) -> list[Table]:
     """The columns in as many tables as ``width`` takes, the first column in each."""
     left = width - 1 - _width(columns[0])
     return [_table([columns[0], *block]) for block in _blocks(columns[1:], left)]

@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import polars as pl
@@ -46,10 +46,11 @@ from sim.config.hydra_errors import one_line
 from sim.config.overrides import forced
 from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
-from sim.evidence import Chain, RunRecord, tables
+from sim.evidence import Chain, RunRecord, configured, tables
 from sim.evidence.tables import RESULT_COLUMNS
 from sim.inference import alone
 from sim.inference.alone import Audit
+from sim.spelling import written
 from sim.study import compare as comparing
 from sim.study import compose, designs, jobs, repeat, results, sharing
 from sim.study import validate as validating
@@ -67,26 +68,59 @@ from threats.assessment import RegisterRow
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reports.notebook import Shown
+    from reports.sweeps import Sweep
+
 Override: TypeAlias = str | Mapping[str, object]
 Place: TypeAlias = str | os.PathLike[str]
+Frame: TypeAlias = Literal["runs", "rounds", "outcomes"]
 
 NAME: Final = re.compile(r"[A-Za-z_][\w+.-]*", re.ASCII)  # a text that needs no quotes
 CONSTANTS: Final = ("null", "true", "false", "nan", "inf")  # names that are no texts
 TEXTS: Final = ("run", "consortium", "attack", "defense", "attack_success_kind")
 NUMBERS: Final = ("seed", "n_hospitals", "n_hostile", "rounds")
 TRUTHS: Final = ("attack_engaged", "defense_engaged")
+FALSE_POSITIVES: Final = (0.01, 0.1)  # rates at which an audit shows what is recognized
 CRITERION: Final = (
     *("id", "threat", "adversary", "metric", "over", "bound", "limit", "alpha", "outcome"),
     *("decisive", "text"),
 )
 
 
-@dataclass(frozen=True)
-class Results:
+class _Shows(Protocol):
+    """The part of an IPython printer that is used here."""
+
+    def text(self, written: str, /) -> None: ...
+
+
+class _Showing:
+    """A value that shows itself: as HTML in a notebook, as text in a terminal."""
+
+    def _shown(self) -> Shown:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        from reports import notebook  # here and below: a call without a page needs no reports
+
+        return notebook.text(self._shown())
+
+    def _repr_html_(self) -> str:
+        from reports import notebook
+
+        return notebook.html(self._shown())
+
+    def _repr_pretty_(self, printer: _Shows, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+@dataclass(frozen=True, repr=False)
+class Results(_Showing):
     """What runs left: those of a folder, with what an earlier call made there.
 
     ``folder``: where it is; None if it was not asked for. ``records``: the evidence, one a run.
     ``manifest``: how it was made (command, versions, seconds, cells that are not defined).
+
+    A notebook shows it as sentences and a table, and so does ``print``.
     """
 
     folder: Path | None
@@ -110,14 +144,81 @@ class Results:
         """One row a figure of a round: run, round, hospital, metric, value."""
         return tables.rounds(self.records)
 
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """One row an outcome: run, metric, scope, subject, value, undefined, n, unit, basis."""
+        return configured.outcomes(self.records)
+
+    def frame(self, of: Frame = "runs", *, all: bool = False) -> pl.DataFrame:
+        """``results``, ``rounds`` or ``outcomes`` with the values that the runs were made with.
+
+        Each value of the configuration that differs between the runs has a typed column with its
+        dotted key, ``training.lr``; with ``all`` every value has one. The class of a part is in the
+        column with the name of the part, ``aggregator``. They stand behind the columns that name
+        the run.
+
+        >>> slow = run({"training.rounds": 1, "training.lr": 0.01}, consortium="heart4")
+        >>> fast = run({"training.rounds": 1, "training.lr": 0.1}, consortium="heart4")
+        >>> together(slow, fast).frame().select("attack", "training.lr", "rounds").rows()
+        [('none', 0.01, 1), ('none', 0.1, 1)]
+        """
+        results = self.results
+        rest = results.columns[len(tables.OF_RECORD) :]
+        runs = results.select(tables.OF_RECORD).with_columns(
+            configured.columns(self.records, every=all)
+        )
+        if of == "runs":
+            return runs.hstack(results.select(rest))
+        if of not in get_args(Frame):
+            raise InputError("of", of, f"expected one of {', '.join(get_args(Frame))}")
+        return runs.drop("rounds").join(getattr(self, of), on="run", maintain_order="right")
+
     def figures(self) -> dict[str, Figure]:
         """The figures of the report by name, drawn anew; those that the runs have data for."""
         from reports import page
 
         return page.figures(self.records, self.manifest)
 
+    def __repr__(self) -> str:
+        """One line; ``print`` shows more."""
+        parts = {
+            "attacks": sorted({one.attack for one in self.records}),
+            "defenses": sorted({one.defense for one in self.records}),
+            "seeds": sorted({one.seed for one in self.records}),
+            "folder": None if self.folder is None else str(self.folder),
+        }
+        of = ", ".join(f"{name}={value!r}" for name, value in parts.items())
+        return f"<{type(self).__name__}: {len(self.records)} runs, {of}>"
 
-@dataclass(frozen=True)
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        return notebook.of_runs(self.records, self.manifest, self.folder)
+
+
+@dataclass(frozen=True, repr=False)
+class Swept(Results):
+    """Runs of several folders or calls, which may differ in any value."""
+
+    def figures(self) -> dict[str, Figure]:
+        """The figure of a sweep, drawn anew: each metric against what differs."""
+        from reports import sweeps
+
+        return {"sweep": sweeps.draw(self._sweep)}
+
+    @property
+    def _sweep(self) -> Sweep:
+        from reports import sweeps
+
+        return sweeps.Sweep(self.records, [""] * len(self.records))
+
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        return notebook.of_sweep(self._sweep, self.folder)
+
+
+@dataclass(frozen=True, repr=False)
 class Validated(Results):
     """A design that was tried. ``verdict`` and ``register``: what the files of these names hold."""
 
@@ -148,6 +249,27 @@ class Validated(Results):
     def register(self) -> pl.DataFrame:
         """One row a threat to an element by an adversary, with the columns of ``register.csv``."""
         return pl.DataFrame([verdict.cells(row) for row in self.rows], infer_schema_length=None)
+
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        return notebook.of_verdict(self.records, self.verdict, self.folder)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Audited(_Showing, Audit):
+    """What the common models tell of one hospital's own records; it shows no record's score."""
+
+    def __repr__(self) -> str:
+        """One line; ``print`` shows more."""
+        return f"<Audited: {self.attack!r} at {self.hospital!r}, AUC {self.auc:.3f}>"
+
+    def _shown(self) -> Shown:
+        from reports import notebook
+
+        numbers = (len(self.members), len(self.others))
+        found = {rate: self.recognized(rate) for rate in FALSE_POSITIVES}
+        return notebook.of_audit(self.hospital, self.attack, numbers, self.auc, found)
 
 
 def run(*overrides: Override, folder: Place | None = None, **values: object) -> Results:
@@ -214,7 +336,7 @@ def validate(
 
 def audit(
     *overrides: Override, hospital: str, models: NDArray[np.floating], **values: object
-) -> Audit:
+) -> Audited:
     """What the common models tell of one hospital's own records; no partner takes part.
 
     ``overrides``: the agreed plan, with the one attack to try (``attack=["lira"]``), and the
@@ -245,16 +367,35 @@ def audit(
     plan = replace(undefended(whole.plan), dp=whole.plan.dp)
     draws = whole.attack_plan.key.stream("audit", hospital)
     records = (found[0].train, found[0].test)
-    return alone.audit(plan, hospital, records, models, *attacks[0], draws)
+    found_out = alone.audit(plan, hospital, records, models, *attacks[0], draws)
+    return Audited(found_out.hospital, found_out.attack, found_out.members, found_out.others)
+
+
+def together(*found: Results) -> Swept:
+    """The different runs of several results, as one: of a loop over values of the configuration.
+
+    Raises ``InputError`` without any run.
+    """
+    records = {one.run: one for results in found for one in results.records}
+    if not records:
+        raise InputError("together", "no runs", "expected results with at least one run")
+    return Swept(None, tuple(records.values()), {})
 
 
 def read(folder: Place) -> Results:
     """What a command or a call left in a folder; ``Validated`` if it was ``validate``.
 
+    A folder of such folders, as a sweep with ``-m`` leaves it, gives all their runs, as ``Swept``.
+
     The evidence is checked: the chain of its lines, the figures, the addresses of runs, and that
     manifest, verdict and register stand on it. Raises ``InputError`` where one does not hold.
     """
     place = Path(folder).absolute()
+    if not (place / evidence.EVIDENCE).exists() and any(place.rglob(evidence.EVIDENCE)):
+        from reports import sweeps
+
+        found = together(*(_read(one, one) for one in sweeps.places(place)))
+        return replace(found, folder=place, manifest=_json(place, evidence.MANIFEST) or {})
     return _read(place, place)
 
 
@@ -403,11 +544,11 @@ def _spelled(key: str, value: object) -> str:
     if isinstance(value, list | tuple | range):
         return f"[{','.join(_spelled(key, part) for part in value)}]"
     if value is None or isinstance(value, str | int):
-        return designs.written(value)
+        return written(value)
     if isinstance(value, float) and math.isfinite(value):
-        return designs.written(value)
+        return written(value)
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return designs.written(json.loads(_plain(key, value)))
+        return written(json.loads(_plain(key, value)))
     raise InputError(key, value, "expected a text, number, truth value, None, list or mapping")
 
 

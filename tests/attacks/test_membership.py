@@ -197,16 +197,20 @@ def test_p7_no_attack_exceeds_the_bound_of_private_training() -> None:
     for epsilon in (1, 4):
         for attack in ("membership_loss", "lira", "rmia", "gradient_cosine", "fedmia"):
             found = [
-                attacked(attack, seed, *words, f"dp.target_epsilon={epsilon}") for seed in range(2)
+                attacked(attack, seed, *words, f"dp.target_epsilon={epsilon}") for seed in range(10)
             ]
             for one in found:
                 assert one.membership is not None
                 assert not one.membership.exceeds
             at = [one.membership.bounds[1] for one in found]
-            measured = np.mean([one.true_positives for one in at])
-            print(f"\nepsilon {epsilon}, {attack}: {measured:.3f} of {at[0].bound:.3f} at 1 %")
-            # a rate of a sample may be above by chance; its lower limit must not be
-            assert all(one.lowest <= one.bound for one in at)
+            each = [one.true_positives for one in at]
+            error = np.std(each, ddof=1) / np.sqrt(len(each))
+            print(
+                f"\nepsilon {epsilon}, {attack}: {np.mean(each):.4f} (standard error {error:.4f},"
+                f" most {max(each):.4f}) of {at[0].bound:.4f} at 1 %"
+            )
+            # one seed's rate of some 370 records may be above by chance; the mean must not be
+            assert np.mean(each) <= at[0].bound
 
 
 @pytest.mark.slow

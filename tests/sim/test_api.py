@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from hydra import initialize_config_module
@@ -27,7 +28,7 @@ from omegaconf import OmegaConf
 
 import sim.api
 from sim import evidence
-from sim.api import Results, Validated, compare, read, run, validate
+from sim.api import Results, Validated, compare, read, run, together, validate
 from sim.errors import InputError
 from sim.evidence.tables import RESULT_COLUMNS
 from tests import ROOT, designs
@@ -108,12 +109,60 @@ def test_a_run_gives_the_numbers_of_the_command_and_is_read_back(tmp_path: Path)
     assert all(isinstance(figure, Figure) for figure in figures.values())
 
 
+def test_a_sweep_over_rates_and_rules_is_one_frame(tmp_path: Path) -> None:
+    rates = (0.01, 0.1)
+    found = [
+        compare(*FAST, ALONE, {"training.lr": rate}, attacks=["none"],
+                defenses=["median", "trimmed_mean"], seeds=2, folder=tmp_path / str(rate))
+        for rate in rates
+    ]  # fmt: skip
+    swept = together(*found)
+    runs = swept.frame()
+    assert runs.columns[: len(RESULT_COLUMNS[:8])] == list(RESULT_COLUMNS[:8])
+    assert runs.columns[8:11] == ["aggregator", "aggregator.n_hostile", "training.lr"]
+    assert runs.columns[11:] == list(RESULT_COLUMNS[8:])
+    assert runs.schema["training.lr"] == pl.Float64
+    assert runs.schema["aggregator.n_hostile"] == pl.Int64
+    cells = runs.select("aggregator", "training.lr", "seed").unique().rows()
+    rules = ("Mean", "Median", "TrimmedMean")
+    assert sorted(cells) == [(a, r, s) for a in rules for r in rates for s in (0, 1)]
+    assert runs.filter(aggregator="Mean")["aggregator.n_hostile"].is_null().all()
+    assert runs.select(swept.results.columns).equals(swept.results)
+    rounds = swept.frame("rounds")
+    assert rounds.height == swept.rounds.height
+    assert rounds.select(swept.rounds.columns).equals(swept.rounds)
+    assert rounds.filter(metric="auroc")["training.lr"].unique().sort().to_list() == list(rates)
+    measured = swept.frame("outcomes").filter(metric="auroc", scope="consortium")
+    assert measured["value"].to_list() == runs["auroc"].to_list()
+    assert read(tmp_path).frame().sort("run").equals(runs.sort("run"))
+    assert list(swept.figures()) == ["sweep"]
+    assert "differ in training.lr and defense" in str(swept)
+
+
+def test_every_value_of_a_configuration_has_a_column_of_one_name() -> None:
+    found = run(*FAST, attack=["alie"], defense="clip+median")
+    assert found.frame().columns == found.results.columns
+    whole = found.frame(all=True)
+    assert len(set(whole.columns)) == len(whole.columns)
+    assert whole["training.rounds"].to_list() == [1]
+    assert whole["model"].to_list() == ["Logistic"]
+    assert whole["consortium.kind"].to_list() == ["HeartDisease"]
+    with pytest.raises(InputError, match="expected one of runs, rounds, outcomes"):
+        found.frame("lines")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no runs"):
+        together()
+
+
 def test_without_a_folder_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     found = run(*FAST)
     assert found.folder is None
     assert len(found.records) == 1
+    assert repr(found) == (
+        "<Results: 1 runs, attacks=['none'], defenses=['none'], seeds=[0], folder=None>"
+    )
+    assert "One run: no attack, no defense, seed 0" in found._repr_html_()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -236,6 +285,8 @@ def test_a_design_is_validated_as_by_the_command(tmp_path: Path) -> None:
     assert left(tmp_path / "ours") == left(tmp_path / "its")
     assert Path("report/runs.html") in left(tmp_path / "ours")
     assert found.criteria.equals(its.criteria)
+    assert found.summary[0] in str(found)
+    assert "<td" in found._repr_html_()
     assert found.criteria["outcome"].to_list() == ["met"]
     assert rows(found) == rows(its)
     with (tmp_path / "its" / "register.csv").open(encoding="utf-8") as file:
@@ -257,17 +308,18 @@ import sys
 from pathlib import Path
 import torch
 from sim.api import compare
+slow = {"reports", "matplotlib", "mlflow"} & set(sys.modules)
 def main():
     found = compare("consortium=heart4", {"training.rounds": 1}, model="logistic",
                     attacks=["none"], defenses=["median"], seeds=2, workers=2)
-    print(found.results.height)
+    print(found.results.height, sorted(slow))
 """
 
 
 @pytest.mark.parametrize(
     ("end", "code", "shown"),
     [
-        ('if __name__ == "__main__":\n    main()\n', 0, "4"),
+        ('if __name__ == "__main__":\n    main()\n', 0, "4 []"),
         ("main()\n", 1, 'expected the call below if __name__ == "__main__"'),
     ],
 )
