@@ -49,7 +49,7 @@ def values(
         "by": about.by(everything),
         "whose": about.whose(everything),
         "questions": QUESTIONS,
-        "answer": answer.sentences(everything, records, threats),
+        "answer": answer.sentences(everything, records, threats, len(manifest["refused"] or ())),
         "acting": steps.act(records, manifest),
         "most_steps": steps.MOST,
         "untested": untested,

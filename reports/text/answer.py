@@ -24,19 +24,23 @@ MOST_TIED = 3
 
 
 def sentences(
-    everything: Sequence[RunRecord], records: Sequence[RunRecord], threats: Sequence[TableRow]
+    everything: Sequence[RunRecord],
+    records: Sequence[RunRecord],
+    threats: Sequence[TableRow],
+    n_refused: int = 0,
 ) -> list[str]:
     """The five sentences.
 
     ``everything``: all runs of the page; ``records``: those with the number of hostile hospitals
     that it is mostly about. ``threats``: what ``sections.threats`` gives for ``records``.
+    ``n_refused``: cells that did not run because they are not defined.
     """
     return [
         asked(everything),
         worst(records),
         read(records),
         pays(records),
-        left_open(records, threats),
+        left_open(records, threats, n_refused),
     ]
 
 
@@ -76,7 +80,8 @@ def worst(records: Sequence[RunRecord]) -> str:
     attacked = acting.filter(pl.col("attack") != NONE)
     parts = [_undefended(attacked, drop)] if len(attacked) else []
     parts += _defended(records, sound, attacked, drop) if len(attacked) else []
-    parts += _marked(found, backdoors.ranked(sound)) if len(found) else []
+    parts += _worse(attacked, drop)
+    parts += _marked(found, backdoors.ranked(sound), attacked) if len(found) else []
     if not parts:
         sent = [record for record in records if record.attack != NONE]
         idle = [record for record in sent if not tables.reads_only(record)]
@@ -86,7 +91,7 @@ def worst(records: Sequence[RunRecord]) -> str:
             else "No attack that changes the model was tried"
         )
         parts = [f"{why}, so that nothing is known about harm to it"]
-    return f"{'; '.join(parts)}."
+    return _sentence(parts)
 
 
 def _undefended(attacked: pl.DataFrame, drop: float) -> str:
@@ -140,12 +145,19 @@ def _unsure(row: TableRow, n_unsure: int, n_judged: int, drop: float) -> str:
     lost = row["n_lost"] + row["n_undefined"]
     whom = "the attack" if n_judged == 1 else f"{n_unsure} of {n_judged} attacks"
     start = f"With no defense, whether {whom} harms the model is not decided with {seeds}"
+    name = words.attack(row["attack"])
+    lacking = row["n_undefined"]
     if row["harm_worst"] is None:
-        return f"{start}: {words.attack(row['attack'])} left no AUROC to compare"
+        return f"{start}: {name} left no AUROC to compare"
     change = words.change(row["harm_worst"])
+    if lacking:
+        return (
+            f"{start}: {name} left no AUROC in {words.count(lacking, 'seed')}, and in the worst of"
+            f" the others AUROC changes by {change}"
+        )
     return (
-        f"{start}: under {words.attack(row['attack'])} AUROC changes by {change} in the worst seed,"
-        f" and {lost} of {seeds} lost {drop:g} or more"
+        f"{start}: under {name} AUROC changes by {change} in the worst seed, and {lost} of {seeds}"
+        f" lost {drop:g} or more"
     )
 
 
@@ -154,7 +166,7 @@ def _defended(
 ) -> list[str]:
     """The best defense under its own worst attack, or the tie at the top, or why none is known."""
     if not _names(record.defense for record in records):
-        return ["no defense was tried"]
+        return ["no defense was run"]
     points = tables.tradeoff(sound)
     if points.filter(pl.col("defense") != NONE).is_empty():
         return ["what a defense changes is not known, as none was run with and without an attack"]
@@ -169,6 +181,23 @@ def _defended(
     if first["defense"] == NONE:
         return ["no defense tried does better than none" if standing.apart else _unranked(points)]
     return [_best(first, standing.apart, points, attacked, drop)]
+
+
+def _worse(attacked: pl.DataFrame, drop: float) -> list[str]:
+    """The worst seed under a defense, where with no defense no seed lost as much."""
+    judged = attacked.drop_nulls("harm_worst")
+    least = judged.filter(defense=NONE)["harm_worst"].to_list()
+    hit = judged.filter(pl.col("defense") != NONE, pl.col("n_lost") > 0)
+    if hit.is_empty() or not least or min(least) <= -drop:
+        return []
+    row = hit.sort("harm_worst", maintain_order=True).row(0, named=True)
+    seeds = words.count(row["harm_n"] + row["n_undefined"], "seed")
+    verdict = "harm is shown" if row["verdict"] == HARMED else "harm is not decided"
+    return [
+        f"{words.under(row['defense'])} {verdict}, where {words.attack(row['attack'])} took"
+        f" {words.amount(row['harm_worst'])} of AUROC in the worst seed ({row['n_lost']} of {seeds}"
+        f" lost {drop:g} or more)"
+    ]
 
 
 def _tie(first: TableRow, tied: Sequence[TableRow], apart: Sequence[TableRow]) -> str:
@@ -194,11 +223,8 @@ def _best(
 ) -> str:
     name = words.defense(row["defense"])
     most = max(points["n_attacks"])
-    fewer = (
-        f" of the {row['n_attacks']} of {most} attacks run with it"
-        if row["n_attacks"] < most
-        else ""
-    )
+    met = f"it met {row['n_attacks']} of {words.count(most, 'attack')}; "
+    fewer = met if row["n_attacks"] < most else ""
     cell = attacked.filter(defense=row["defense"], attack=row["attack"]).row(0, named=True)
     verdict = {
         HARMED: "harm is shown there too",
@@ -208,8 +234,8 @@ def _best(
     best = _of_how_many(points, apart)
     return (
         f"with {name}{best}, AUROC is {words.score(row['worst'])} under its own worst attack,"
-        f" {words.attack(row['attack'])}{fewer} (lowest seed {words.score(row['worst_lowest'])};"
-        f" {verdict})"
+        f" {words.attack(row['attack'])} ({fewer}lowest of {words.count(row['n_seeds'], 'seed')}"
+        f" {words.score(row['worst_lowest'])}; {verdict})"
     )
 
 
@@ -225,8 +251,11 @@ def _unranked(points: pl.DataFrame) -> str:
     return f"an attack left a model without an AUROC under {words.some(map(words.defense, names))}"
 
 
-def _marked(found: pl.DataFrame, ranked: pl.DataFrame) -> list[str]:
-    """The strongest backdoor with no defense, and the defense that holds backdoors best."""
+def _marked(found: pl.DataFrame, ranked: pl.DataFrame, attacked: pl.DataFrame) -> list[str]:
+    """The strongest backdoor with no defense, and the defense under which the worst reaches least.
+
+    ``attacked``: the attacks that AUROC judges.
+    """
     alone = found.filter(pl.col("defense") == NONE).drop_nulls("gain")
     if alone.is_empty():
         return ["what a backdoor does with no defense is not known"]
@@ -236,22 +265,24 @@ def _marked(found: pl.DataFrame, ranked: pl.DataFrame) -> list[str]:
         most = words.points(row["gain_worst"])
         return [
             f"whether {name} works as a backdoor with no defense is"
-            f" {words.not_decided(row['gain_n'])} (at most {most} beyond false triggers in a seed)"
+            f" {words.not_decided(row['gain_n'])} ({most} beyond false triggers in the worst seed)"
         ]
     if row["verdict"] != HARMED:
-        return [f"no material success of the backdoor of {name} is shown, interval included"]
+        return [f"no material success of {name} as a backdoor is shown, interval included"]
+    hidden = "" if row["attack"] in attacked["attack"] else ", which AUROC does not show"
     text = (
-        f"as a backdoor, {name} puts {words.share(row['success'])} of marked patients into the"
-        f" attacker's class with no defense ({words.share(row['false_trigger'])} without the"
-        " attack), which AUROC does not show"
+        f"{name} puts {words.share(row['success'])} of marked patients into the attacker's class"
+        f" with no defense ({words.share(row['false_trigger'])} without the attack){hidden}"
     )
     others = ranked.filter(pl.col("defense") != NONE)
     if others.is_empty():
         return [text]
     least = others.row(0, named=True)
+    where = "" if len(others) == 1 else ", where the worst backdoor reaches least,"
     return [
-        f"{text}, and {words.share(least['success'])} by {words.attack(least['attack'])}"
-        f" {words.under(least['defense'])}, where the worst backdoor reached least"
+        text,
+        f"{words.under(least['defense'])}{where} {words.attack(least['attack'])} puts"
+        f" {words.share(least['success'])} there",
     ]
 
 
@@ -264,8 +295,7 @@ def read(records: Sequence[RunRecord]) -> str:
     ]
     parts = parts or _inferred(inferred.rows(records))
     parts = parts or [_seen(records), *_bounded(tables.spent(records))]
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    return _sentence(parts)
 
 
 def _recovered(rows: pl.DataFrame) -> list[str]:
@@ -382,7 +412,7 @@ def _bounded(spent: pl.DataFrame) -> list[str]:
 def pays(records: Sequence[RunRecord]) -> str:
     """Which hospital pays for a defense when nobody attacks."""
     if not _names(record.defense for record in records):
-        return "No defense was tried, so that it is not known which hospital would pay for one."
+        return "No defense was run, so that it is not known which hospital would pay for one."
     effects = tables.hospital_effects([one for one in records if not tables.idle(one)])
     if effects.is_empty():
         return (
@@ -424,7 +454,7 @@ def _dearest(hit: pl.DataFrame) -> str:
     return f"With nobody attacking, {name} costs one hospital most: {found}{too}{doubt}."
 
 
-def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow]) -> str:
+def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow], n_refused: int = 0) -> str:
     """What is not decided, what was not tested, and which limits hold for all of it."""
     n_open, n_all = undecided(records)
     untested = [one for one in threats if not one["tested"]]
@@ -433,6 +463,9 @@ def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow]) -> str:
     if n_all:
         harm = f"harm is not decided in {n_open} of {words.count(n_all, 'cell')}"
         parts.append(f"{harm} of attack and defense" if n_open else _decided(n_all))
+    if n_refused:
+        cells = words.count(n_refused, "cell")
+        parts.append(f"{cells} of attack and defense did not run, as not defined in this design")
     if untested:
         parts.append(
             f"{len(untested)} of {words.count(len(threats), 'threat')} of the catalog have no run"
@@ -449,9 +482,7 @@ def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow]) -> str:
 
 def _decided(n: int) -> str:
     cells = "the one cell" if n == 1 else f"each of {n} cells"
-    return (
-        f"whether harm is shown is decided in {cells} of attack and defense, by intervals of 95 %"
-    )
+    return f"{cells} of attack and defense is decided with 95 % confidence, for what was tried"
 
 
 def undecided(records: Sequence[RunRecord]) -> tuple[int, int]:
@@ -467,6 +498,12 @@ def undecided(records: Sequence[RunRecord]) -> tuple[int, int]:
         verdict in (None, UNDECIDED) or n > 0 for verdict, n in zip(verdicts, idle, strict=True)
     )
     return n_open, len(verdicts)
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    """The clauses as one sentence."""
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _sorted(frame: pl.DataFrame) -> list[TableRow]:

@@ -102,6 +102,7 @@ def act(records: Sequence[RunRecord], manifest: Node) -> list[Step]:
         *_recovered(tables.inversions(records).drop_nulls("rate")),
         *_members(membership.cells(records)),
         *_isolated(tables.isolations(records)),
+        *_idle(records),
         *_not_decided(records, command),
     ]
     return sorted(found, key=lambda step: (step.urgency, -step.size))
@@ -253,16 +254,37 @@ def _isolated(rows: pl.DataFrame) -> Iterator[Step]:
         yield Step(Urgency.NOTHING_HELPS, size, name, text, "visibility")
 
 
+def _idle(records: Sequence[RunRecord]) -> Iterator[Step]:
+    """Attacks and defenses that did nothing in their runs, which more seeds do not change."""
+    for what in ("attack", "defense"):
+        idle = [record for record in records if what in tables.idle(record)]
+        names = dict.fromkeys(getattr(words, what)(getattr(record, what)) for record in idle)
+        if names:
+            runs = words.count(len(idle), "run")
+            text = (
+                f"In {runs} it changed nothing, so these show nothing of it: give it other values."
+            )
+            name = f"{words.some(names)} did nothing"
+            yield Step(Urgency.NOT_DECIDED, 0.5, name, text, "cautions")
+
+
 def _not_decided(records: Sequence[RunRecord], command: str) -> Iterator[Step]:
-    """Cells in which harm is not decided, and the command with more seeds."""
-    n_open, n_all = answer.undecided(records)
+    """Cells in which harm is not decided, and the command with controls or more seeds."""
+    sound = [record for record in records if not tables.idle(record)]
+    n_open, n_all = answer.undecided(sound)
     if not n_open:
+        return
+    cells = f"{n_open} of {words.count(n_all, 'cell')} of attack and defense"
+    if not any(record.attack == NONE for record in records):
+        text = f"Without a run that nobody attacks, nothing is decided in {cells}."
+        asked = commands.comparing(command)
+        yield Step(Urgency.NOT_DECIDED, 0.0, "Run the controls", text, "cautions", asked)
         return
     n_seeds = len({record.seed for record in records})
     seeds = max(LEAST_SEEDS, MORE_SEEDS * n_seeds)
     text = (
-        f"Harm is not decided in {n_open} of {words.count(n_all, 'cell')} of attack and defense;"
-        f" more seeds narrow the intervals ({n_seeds} now, {seeds} in this command)."
+        f"Harm is not decided in {cells}; more seeds narrow the intervals (now {n_seeds}, with the"
+        f" command {seeds})."
     )
     asked = commands.comparing(command, None, {"seeds": str(seeds)})
     yield Step(Urgency.NOT_DECIDED, 0.0, "Run more seeds", text, "attacks", asked)
