@@ -28,7 +28,6 @@ from threats import compared, stored, verdict
 from threats.compared import CriterionChange, RowChange, Stated
 from threats.levels import WORDS
 from threats.stored import Stored
-from threats.system import Design
 
 PAGE: Final = "difference.html.j2"
 NAME: Final = "difference.html"
@@ -147,7 +146,7 @@ def render(found: Difference) -> str:
             rows=list(found.changes.iter_rows(named=True)),
             main=list(sentences.drawn(found.changes).iter_rows(named=True)),
             costs=list(found.costs.iter_rows(named=True)),
-            manifests=[rendering.manifest(one.path) for one in (found.before, found.after)],
+            commands=[_command(one) for one in (found.before, found.after)],
             cell=sentences.cell,
             cells=lambda found: list(map(sentences.cell, found)),
             amount=sentences.amount,
@@ -161,6 +160,12 @@ def render(found: Difference) -> str:
     )
 
 
+def _command(folder: Folder) -> str:
+    """The command that made the folder, as its manifest has it."""
+    found = rendering.manifest(folder.path).get("command")
+    return found if isinstance(found, str) else "not recorded"
+
+
 def _folder(path: Path) -> Folder:
     if (path / audits.AUDITS).exists():
         raise InputError("folder", path, f"expected runs in {EVIDENCE}, and not audits")
@@ -170,11 +175,10 @@ def _folder(path: Path) -> Folder:
     chain = evidence.chain(path)
     verdict.check(path, chain)
     found = stored.read(path, chain) if stored.held(path) else None
-    rendering.manifest(path)
     manifest = dict.fromkeys(("attacks", "defenses")) | rendering.manifest(path)
     pooled = [tables.pooled(record) for record in chain.records]
     if found is not None:
-        names = _stack(found.design)
+        names = _stack(found)
         pooled = [one for one in pooled if one.defense in (NONE, *names)]
     records = tables.one_study(pooled, manifest["attacks"] or (), manifest["defenses"] or ())
     return Folder(path, chain, tuple(records), found)
@@ -187,7 +191,7 @@ def _compared(old: Folder, new: Folder) -> Difference:
         differences.side(
             one.records,
             by_number=by_number,
-            names=None if one.found is None else _stack(one.found.design),
+            names=None if one.found is None else _stack(one.found),
         )
         for one in (old, new)
     )
@@ -215,10 +219,11 @@ def _compared(old: Folder, new: Folder) -> Difference:
     )
 
 
-def _stack(design: Design) -> Mapping[str, str]:
-    """What the runs' name of the declared stack is called in a comparison of two designs."""
-    declared = design.stack(design.declared)
-    return {} if declared.defense == NONE else {declared.defense: STACK}
+def _stack(found: Stored) -> Mapping[str, str]:
+    """What the runs' names of the declared stack are called in a comparison of two designs."""
+    declared = found.design.stack(found.design.declared)
+    stated = [one.defense for one in found.assessment.statements if one.claim.stack == declared.id]
+    return {name: STACK for name in (declared.defense, *stated) if name != NONE}
 
 
 def _plain(found: Difference) -> Node:
@@ -309,5 +314,3 @@ def _row(one: RowChange) -> Node:
             for side, row in sides.items()
         },
     }
-
-

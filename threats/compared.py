@@ -155,7 +155,7 @@ def _asks(criterion: Criterion | None) -> str:
     ]
     return (
         f"{wording(criterion)} under {criterion.threat} by {criterion.adversary}"
-        f" (α {criterion.alpha:g}, {', '.join(effort)})"
+        f" (alpha {criterion.alpha:g}, {', '.join(effort)})"
     )
 
 

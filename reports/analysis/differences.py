@@ -17,7 +17,6 @@ import polars as pl
 from reports.analysis import backdoors
 from sim.evidence import RunRecord, intervals
 from sim.evidence.configured import texts
-from sim.evidence.controls import NONE
 from sim.evidence.intervals import CHANGE, HARMED, Interval
 from sim.evidence.metrics import ANY, METRICS, SHARE, SIMILARITY, SUMMED_SHARE, Harm, is_material
 
@@ -92,9 +91,8 @@ def side(
 
 
 def common(before: Side, after: Side) -> list[Cell]:
-    """The cells that both folders have, controls first."""
-    both = [cell for cell in before.cells if cell in after.cells]
-    return sorted(both, key=lambda cell: (cell[0] != NONE, cell[1] != NONE))
+    """The cells that both folders have, in the order of the first."""
+    return [cell for cell in before.cells if cell in after.cells]
 
 
 def changes(before: Side, after: Side, drop: float) -> pl.DataFrame:

@@ -40,9 +40,7 @@ def differences(changes: pl.DataFrame, drop: float) -> Figure:
     style.guide(axes, "x")
     shown = {row["outcome"] for row in rows}
     marks = [
-        Line2D(
-            [], [], color=COLORS[name], marker=MARKERS[name], markersize=6, label=_meaning(name)
-        )
+        Line2D([], [], color=COLORS[name], marker=MARKERS[name], markersize=6, label=_meaning(name))
         for name in COLORS
         if name in shown
     ]
@@ -69,13 +67,9 @@ def _line(axes: mpl.axes.Axes, row: TableRow, place: int) -> None:
         ends = (turned(row, "low"), turned(row, "high"))
         axes.plot(ends, (place, place), color=color, linewidth=1.4, zorder=2)
     marker = MARKERS[row["outcome"]]
-    axes.plot(
-        [turned(row, "change")], [place], color=color, marker=marker, markersize=6, zorder=3
-    )
+    axes.plot([turned(row, "change")], [place], color=color, marker=marker, markersize=6, zorder=3)
     if row["worst"] is not None:
-        axes.plot(
-            [turned(row, "worst")], [place], color=color, marker=9, markersize=4, zorder=3
-        )
+        axes.plot([turned(row, "worst")], [place], color=color, marker=9, markersize=4, zorder=3)
 
 
 def _label(row: TableRow) -> str:

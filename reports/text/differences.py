@@ -67,9 +67,9 @@ def summary(found: Difference) -> Iterator[str]:
     yield from _figures(found)
     for where, cells in (("first", found.only_before), ("second", found.only_after)):
         if cells:
-            n = words.count(len(cells), "combination")
+            n = f"{words.count(len(cells), 'combination')} of attack and defense"
             which = words.some(map(cell, cells), MOST)
-            yield f"Only in the {where} folder, and not compared: {n} of attack and defense ({which})."
+            yield f"Only in the {where} folder, and not compared: {n} ({which})."
 
 
 def basis(changes: pl.DataFrame) -> str:
@@ -207,5 +207,3 @@ def _register(rows: Sequence[RowChange]) -> Iterator[str]:
         names = [f"{one.name} at {one.element}" for one in rows if one.turn == turn]
         if names:
             yield f"{text}: {words.some(names, MOST)}."
-
-

@@ -27,7 +27,12 @@ DESIGN is a design file (wardround init DIR writes a commented one) or one of th
 Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
 """
 REPORT_USAGE = """\
-wardround report DIR...  rebuild tables and report/ of each folder from its evidence.jsonl
+wardround report DIR                           rebuild tables and report/ from evidence.jsonl
+wardround report BEFORE AFTER [--out DIR] [--json]  what differs between two folders
+
+The second writes difference.html into DIR, or else into report/ of AFTER, and nothing else. Both
+folders are of runs, or both of validate. The order counts: a change is AFTER minus BEFORE.
+  --json   print the difference alone, as JSON
 """
 
 
@@ -116,8 +121,41 @@ def _report(words: Sequence[str]) -> None:
 
         Screen().print(REPORT_USAGE, end="", soft_wrap=True)
         return
-    if not words:
+    given = list(words)
+    as_json = "--json" in given
+    out = _taken(given, "--out")
+    folders = [word for word in given if word != "--json"]
+    if flag := next((word for word in folders if word.startswith("-")), None):
+        raise InputError("flags", flag, "expected --out DIR or --json")
+    if not folders:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
+    if len(folders) > 2:
+        expected = "expected one, whose report is rebuilt, or two, which are compared"
+        raise InputError("DIR", f"{len(folders)} folders", expected)
     from sim.cli import tasks
 
-    tasks.report(words)
+    if len(folders) == 2:
+        tasks.difference(folders[0], folders[1], out, as_json=as_json)
+    elif as_json or out is not None:
+        flag = "--json" if as_json else "--out"
+        raise InputError("flags", flag, "expected two folders with it, which are compared")
+    else:
+        tasks.report(folders)
+
+
+def _taken(words: list[str], flag: str) -> str | None:
+    """The value of a flag, which is taken out of the words with it; None without the flag."""
+    found = [word for word in words if word == flag or word.startswith(f"{flag}=")]
+    if not found:
+        return None
+    place = words.index(found[0])
+    if len(found) > 1:
+        raise InputError(flag, f"{len(found)} times", "expected it once")
+    word = words.pop(place)
+    if "=" in word:
+        value = word.partition("=")[2]
+    else:
+        value = words.pop(place) if len(words) > place else ""
+    if not value or value.startswith("-"):
+        raise InputError(flag, value or "nothing", "expected a folder")
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -138,6 +139,21 @@ def report(words: Sequence[str]) -> None:
         verdict.write_table(folder, found.assessment)
         page(folder, chain.records, chain.records, of_design=True)
         print_place(page_of_verdict(folder, chain))
+
+
+def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
+    """Write the page of what differs between two folders, and print it as sentences or as JSON."""
+    from reports.difference import write
+
+    search_for_cycles()
+    place, found = write(Path(before), Path(after), None if out is None else Path(out))
+    if as_json:
+        print(json.dumps(found.json, indent=2))
+        return
+    screen = Screen()
+    for text in found.summary:
+        screen.print(text)
+    print_place(place)
 
 
 def _holds_runs(folder: Path) -> bool:
