@@ -18,6 +18,7 @@ from reports.analysis import breakdown, costs_apart, differences, tables
 from reports.analysis.differences import Cell, Value
 from reports.figures import style
 from reports.figures.differences import differences as draw
+from reports.figures.style import Width
 from reports.text import differences as sentences
 from sim import evidence, files
 from sim.errors import InputError
@@ -99,9 +100,11 @@ class Difference:
         """The difference as plain values."""
         return _plain(self)
 
-    def figure(self) -> Figure | None:
+    def figure(self, width: Width) -> Figure | None:
         """The forest plot of the changes; None where there are none to draw."""
-        return None if sentences.drawn(self.changes).is_empty() else draw(self.changes, self.drop)
+        if sentences.drawn(self.changes).is_empty():
+            return None
+        return draw(self.changes, width, self.drop)
 
 
 def read(before: Path, after: Path) -> Difference:
@@ -135,14 +138,16 @@ def write(before: Path, after: Path, out: Path | None = None) -> tuple[Path, Dif
 
 def render(found: Difference) -> str:
     """The page as HTML text."""
-    drawn = found.figure()
+    drawn = None
+    if not sentences.drawn(found.changes).is_empty():
+        drawn = style.inline(lambda width: draw(found.changes, width, found.drop), FIGURE)
     return (
         rendering.environment()
         .get_template(PAGE)
         .render(
             it=found,
             first=found.summary,
-            figure=None if drawn is None else Markup(style.svg(drawn, FIGURE)),
+            figure=None if drawn is None else Markup(drawn),
             rows=list(found.changes.iter_rows(named=True)),
             main=list(sentences.drawn(found.changes).iter_rows(named=True)),
             costs=list(found.costs.iter_rows(named=True)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-import matplotlib as mpl
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.figures import style
-from reports.figures.style import RC, WIDTH
+from reports.figures.style import Width, sized
 from reports.text import differences as sentences
 from sim.types import TableRow
 
@@ -19,21 +19,22 @@ COLORS: Final = {"worse": style.VERMILION, "better": style.GREEN, "not decided":
 MARKERS: Final = {"worse": "D", "better": "s", "not decided": "o"}
 
 
-@mpl.rc_context(RC)
-def differences(changes: pl.DataFrame, drop: float) -> Figure:
+@sized
+def differences(changes: pl.DataFrame, width: Width, drop: float) -> Figure:
     """Each main change with its 95 % interval, turned so that right is worse.
 
     ``changes``: a frame of ``reports.analysis.differences``. ``drop``: what counts as material. A
     small triangle is the seed that fares worst.
     """
     rows = chosen(changes)
-    figure = style.new_figure(WIDTH, 1.3 + 0.24 * len(rows))
+    each = 0.44 if width.narrow else 0.24
+    figure = style.new_figure(width.inches, width.high(1.3 + each * len(rows)))
     axes = figure.subplots()
     for place, row in enumerate(rows):
         _line(axes, row, place)
     axes.axvline(0, color=style.SOFT, linewidth=0.8, zorder=1)
     axes.axvspan(-drop, drop, color=style.FAINT, alpha=0.5, linewidth=0, zorder=0)
-    axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
+    axes.set_yticks(range(len(rows)), [width.named(_label(row)) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("better \N{LEFTWARDS ARROW} change \N{RIGHTWARDS ARROW} worse")
@@ -44,7 +45,7 @@ def differences(changes: pl.DataFrame, drop: float) -> Figure:
         for name in COLORS
         if name in shown
     ]
-    figure.legend(handles=marks, loc="outside upper center", ncols=3)
+    figure.legend(handles=marks, loc="outside upper center", ncols=1 if width.narrow else 3)
     return figure
 
 
@@ -61,15 +62,21 @@ def turned(row: TableRow, name: str) -> float:
     return value if row["harm"] == "higher" else -value
 
 
-def _line(axes: mpl.axes.Axes, row: TableRow, place: int) -> None:
+def _line(axes: Axes, row: TableRow, place: int) -> None:
     color = COLORS[row["outcome"]]
+    drawn = list[Line2D]()
     if row["low"] is not None:
         ends = (turned(row, "low"), turned(row, "high"))
-        axes.plot(ends, (place, place), color=color, linewidth=1.4, zorder=2)
+        drawn += axes.plot(ends, (place, place), color=color, linewidth=1.4, zorder=2)
     marker = MARKERS[row["outcome"]]
-    axes.plot([turned(row, "change")], [place], color=color, marker=marker, markersize=6, zorder=3)
+    drawn += axes.plot(
+        [turned(row, "change")], [place], color=color, marker=marker, markersize=6, zorder=3
+    )
     if row["worst"] is not None:
-        axes.plot([turned(row, "worst")], [place], color=color, marker=9, markersize=4, zorder=3)
+        drawn += axes.plot(
+            [turned(row, "worst")], [place], color=color, marker=9, markersize=4, zorder=3
+        )
+    style.mark(drawn, row["attack"], row["defense"])
 
 
 def _label(row: TableRow) -> str:

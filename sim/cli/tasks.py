@@ -111,34 +111,37 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
         print_place(page)
 
 
-def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence, if that and its verdict hold.
+def report(place: str, figures: str | None) -> None:
+    """Rebuild the report of a folder from its evidence, if that and its verdict hold.
 
     Of a design's verdict also what follows from it: exports and the register as a table.
+    ``figures``: formats in which figures are written as files, None for none. Raises
+    ``InputError`` for a format that is none.
     """
     from reports import sweeps
+    from reports.figures import files
     from threats import catalog, exports, stored, verdict
 
+    folder = Path(place)
+    formats = () if figures is None else files.formats(figures)
     search_for_cycles()
-    for word in words:
-        folder = Path(word)
-        if (folder / audits.AUDITS).exists():
-            print_place(page_of_audits(folder))
-            continue
-        if _holds_runs(folder):
-            print_place(sweeps.write(folder)[0])
-            continue
+    if (folder / audits.AUDITS).exists():
+        print_place(page_of_audits(folder))
+    elif _holds_runs(folder):
+        print_place(sweeps.write(folder)[0])
+    else:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        if not stored.held(folder):
+        if stored.held(folder):
+            found = stored.read(folder, chain)
+            exports.write(folder, found.design, found.assessment, catalog.load(), chain)
+            verdict.write_table(folder, found.assessment)
+            page(folder, chain.records, chain.records, of_design=True)
+            print_place(page_of_verdict(folder, chain))
+        else:
             print_place(page(folder, chain.records, chain.records))
-            continue
-        found = stored.read(folder, chain)
-        exports.write(folder, found.design, found.assessment, catalog.load(), chain)
-        verdict.write_table(folder, found.assessment)
-        page(folder, chain.records, chain.records, of_design=True)
-        print_place(page_of_verdict(folder, chain))
+    write_figures(folder, formats)
 
 
 def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
@@ -199,10 +202,38 @@ def page(
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        with aside(style.written) as drawing:
+        with aside(style.inline) as drawing:
             return write_report(
                 folder, everything, name=name, show_reconstructions=shown, drawing=drawing
             )
+
+
+def write_figures(folder: Path, formats: Sequence[str]) -> None:
+    """Write the figures of a folder's report as files in these formats, and print where they are.
+
+    Raises ``InputError`` if a file cannot be written.
+    """
+    if not formats:
+        return
+    from reports import audits as of_audits
+    from reports import page, rendering, sweeps, validation
+    from reports.figures import files
+    from threats import stored
+
+    if (folder / audits.AUDITS).exists():
+        makers = list(of_audits.makers(folder))
+    elif _holds_runs(folder):
+        makers = list(sweeps.makers(folder))
+    else:
+        chain = evidence.chain(folder)
+        shown = all(record.config["report"]["show_reconstructions"] for record in chain.records)
+        facts = rendering.manifest(folder)
+        makers = list(page.makers(chain.records, facts, show_reconstructions=shown))
+        if stored.held(folder):
+            makers += validation.makers(stored.read(folder, chain))
+    written = files.write(folder, makers, formats)
+    where = str(folder / "report" / "figures")
+    Screen().print(Text.assemble(f"Figures: {len(written)} files in ", (where, "bold")))
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:

@@ -15,6 +15,7 @@ from scipy import stats
 from reports import difference
 from reports.analysis import differences
 from reports.figures import differences as forest
+from reports.figures import style
 from sim import evidence
 from sim.cli.command import main
 from sim.errors import InputError
@@ -249,7 +250,7 @@ def test_the_forest_plot_draws_what_the_table_states(tmp_path: Path) -> None:
     before = put(tmp_path / "a", [*runs(BEFORE), *runs(BEFORE, "none")])
     after = put(tmp_path / "b", [*runs((0.5, 0.6, 0.5, 0.6)), *runs(BEFORE, "none")])
     changes = difference.read(before, after).changes
-    figure = forest.differences(changes, DROP)
+    figure = forest.differences(changes, style.PAGE, DROP)
     (axes,) = figure.axes
     labels = [one.get_text() for one in axes.get_yticklabels()]
     assert labels == ["alie with no defense: AUROC", "alie under krum: AUROC"]
