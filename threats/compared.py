@@ -150,7 +150,7 @@ def _asks(criterion: Criterion | None) -> str:
         return ""
     effort = [
         f"at least {least} {what}"
-        for least, what in ((criterion.min_seeds, "seeds"), (criterion.min_trials, "trials"))
+        for least, what in ((criterion.min_seeds, "seeds"), (criterion.min_trials, "attempts"))
         if least is not None
     ]
     return (

@@ -44,11 +44,11 @@ SCHEMA: Final = {
 class Figures(NamedTuple):
     """The figures of one metric in the runs of a cell by seed; None where one is not defined.
 
-    ``trials``: what each counts, where it is a rate.
+    ``counted``: what each counts, where it is a rate.
     """
 
     values: Mapping[int, float | None]
-    trials: Mapping[int, int]
+    counted: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,10 @@ def _figures(runs: Mapping[int, RunRecord]) -> dict[str, Figures]:
         of = {seed: run.outcome(metric) for seed, run in runs.items()}
         values = {seed: None if one is None else one.value for seed, one in of.items()}
         counted = {seed: one.n for seed, one in of.items() if one is not None and one.n is not None}
-        is_rate = METRICS[metric].basis in ("trials", "clusters")
+        is_rate = METRICS[metric].basis != "seeds"
         found[metric] = Figures(values, counted if is_rate else {})
     if "backdoor_success" in found:
-        sizes = found["backdoor_success"].trials
+        sizes = found["backdoor_success"].counted
         found[EXCESS] = Figures({seed: backdoors.gain(run) for seed, run in runs.items()}, sizes)
     return found
 
@@ -256,7 +256,7 @@ def _paired(
     """The interval of the mean difference of seeds that pair."""
     first = [before[seed] for seed in seeds]
     second = [after[seed] for seed in seeds]
-    sizes = [old.trials[seed] for seed in seeds if seed in old.trials]
+    sizes = [old.counted[seed] for seed in seeds if seed in old.counted]
     if len(sizes) == len(seeds) and sizes and _is_share(metric):
         return intervals.excess_interval(second, first, sizes)
     differences = [after[seed] - before[seed] for seed in seeds]
@@ -273,8 +273,8 @@ def _unpaired(
     new: Figures,
 ) -> dict[str, object]:
     """Means and the interval of their difference where no seeds pair."""
-    rates = bool(old.trials and new.trials) and _is_share(metric)
-    counts = sum(old.trials.values()), sum(new.trials.values())
+    rates = bool(old.counted and new.counted) and _is_share(metric)
+    counts = sum(old.counted.values()), sum(new.counted.values())
     reach = CHANGE if _is_share(metric) else ANY
     interval = intervals.unpaired_interval(
         list(before.values()), list(after.values()), reach, counts if rates else None
