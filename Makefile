@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers privacy toolbox exports mutants clean help
+.PHONY: demo test check bench peers privacy toolbox exports mutants docs clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,6 +44,10 @@ mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and co
 	$(BIN)/python -m pytest tests/whole/test_mutants.py
 	$(BIN)/python -m tests.mutants
 
+docs: .venv/.docs  ## build the documentation as a site
+	$(BIN)/sphinx-build -q -W -n -c docs -d build/doctrees . build/site
+	@echo "The site is $(CURDIR)/build/site/index.html"
+
 clean:  ## remove the virtual environment, outputs and caches
 	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -77,4 +81,8 @@ help:  ## list the targets
 
 .venv/.mutants: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,mutants]'
+	touch $@
+
+.venv/.docs: $(PINS) | .venv/.run
+	$(INSTALL) --editable '.[docs]'
 	touch $@

@@ -17,6 +17,7 @@ from reports.analysis import (
     breakdown,
     broken,
     costs,
+    each_run,
     inferred,
     leaks,
     membership,
@@ -33,7 +34,7 @@ from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.text import findings
 from sim import evidence, files
-from sim.evidence import RunRecord
+from sim.evidence import Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, register
@@ -112,7 +113,12 @@ def write_report(
     for title, figure in _drawn_in_turn(records, refused, show_reconstructions):
         drawing.ask(figure, folder / "report" / "figures" / f"{title}.png")
         titles.append(title)
-    values = content(records, manifest, show_reconstructions=show_reconstructions)
+    values = content(
+        records,
+        manifest,
+        show_reconstructions=show_reconstructions,
+        lines=evidence.located(folder),
+    )
     page = render(values, dict(zip(titles, drawing.answers(), strict=True)))
     target = folder / "report" / name
     files.replace(target, page.encode())
@@ -191,8 +197,17 @@ def render(values: Node, drawn: Mapping[str, str]) -> str:
     return template.render(svg={name: Markup(one) for name, one in drawn.items()}, **values)
 
 
-def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool) -> Node:
-    """The values that the page shows beside its figures, by their names in the template."""
+def content(
+    everything: Sequence[RunRecord],
+    manifest: Node,
+    *,
+    show_reconstructions: bool,
+    lines: Mapping[str, Line] | None = None,
+) -> Node:
+    """The values that the page shows beside its figures, by their names in the template.
+
+    ``lines``: where the evidence has each run.
+    """
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
     return {
@@ -201,6 +216,7 @@ def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstruct
         "manifest": manifest,
         "seeds": sorted({record.seed for record in records}),
         "n_runs": len(everything),
+        "runs": each_run.runs(everything, lines or {}, manifest["command"]),
         "n_adaptive": sum(record.adaptive for record in records),
         "n_attacked": sum(record.attack != "none" for record in records),
         "settings": sections.settings(records),

@@ -18,7 +18,7 @@ from reports.figures import style
 from reports.figures.changes import changes as draw_changes
 from reports.page import INDEX
 from sim import files
-from sim.evidence import Chain, RunRecord
+from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node
 from threats import catalog, stored, verdict
@@ -342,12 +342,12 @@ def _cell(
 
 @dataclass(frozen=True)
 class Run:
-    """A run with the hash of its line, in the order of the evidence."""
+    """A run with its line, in the order of the evidence."""
 
     record: RunRecord
-    line: str
+    line: Line
 
 
 def _runs(chain: Chain) -> list[Run]:
     ordered = sorted(chain.records, key=lambda record: chain.lines[record.run].starts)
-    return [Run(record, chain.lines[record.run].hash) for record in ordered]
+    return [Run(record, chain.lines[record.run]) for record in ordered]

@@ -49,6 +49,7 @@ from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, configured, tables
 from sim.inference import alone
 from sim.inference.alone import Audit
+from sim.spelling import written
 from sim.study import compare as comparing
 from sim.study import compose, designs, jobs, repeat, results, sharing
 from sim.study import validate as validating
@@ -533,11 +534,11 @@ def _spelled(key: str, value: object) -> str:
     if isinstance(value, list | tuple | range):
         return f"[{','.join(_spelled(key, part) for part in value)}]"
     if value is None or isinstance(value, str | int):
-        return designs.written(value)
+        return written(value)
     if isinstance(value, float) and math.isfinite(value):
-        return designs.written(value)
+        return written(value)
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return designs.written(json.loads(_plain(key, value)))
+        return written(json.loads(_plain(key, value)))
     raise InputError(key, value, "expected a text, number, truth value, None, list or mapping")
 
 
