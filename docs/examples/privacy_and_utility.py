@@ -2,7 +2,7 @@
 # # A privacy-utility curve
 #
 # Record-level differential privacy (DP-SGD in each hospital) is tried with several budgets: the
-# smaller epsilon, the stronger the promise that no single record can be told from the model, and
+# smaller epsilon, the stronger the promise that the model shows nothing of a single record, and
 # the more noise. Twelve hospitals, nobody attacks.
 
 # %%
