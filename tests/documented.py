@@ -25,17 +25,20 @@ FILE = re.compile(r"# [\w/.-]+\.(py|yaml)\n")  # the first line of a file that a
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code of a page: where it starts, and what is in it."""
+    """A block of code of a page: where it starts, what is in it, and its language if it is stated."""
 
     page: Path
     line: int
     text: str
+    language: str
 
     @property
     def kind(self) -> str:
         """What the block holds: commands, a dialog with Python, a file, Python, or a picture in
         characters; empty if it is nothing of these.
         """
+        if self.language == "text":
+            return "shown"
         first = self.text.split(maxsplit=1)[0] if self.text.strip() else ""
         if first.removeprefix(FOLDER) in PROGRAMS:
             return "commands"
@@ -65,7 +68,7 @@ def blocks(page: Path) -> Iterator[Block]:
     for token in MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8")):
         if token.type in ("code_block", "fence"):
             assert token.map is not None
-            yield Block(page, token.map[0] + 1, token.content)
+            yield Block(page, token.map[0] + 1, token.content, token.info)
 
 
 def lines(page: Path) -> list[Line]:
