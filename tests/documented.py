@@ -25,7 +25,7 @@ FILE = re.compile(r"# [\w/.-]+\.(py|yaml)\n")  # the first line of a file that a
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code of a page: where it starts, what is in it, and its language if it is stated."""
+    """A block of code of a page: where it starts, what is in it, and its language if any."""
 
     page: Path
     line: int

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 from hydra.utils import get_class
@@ -19,6 +19,7 @@ from sim import api
 from sim.cli import command, init, listing, main, new
 from sim.config.choices import options
 from sim.config.settings import ORDERED
+from sim.config.stated import keys
 from sim.evidence.metrics import BASES, METRICS
 from sim.plugins import CONF
 from sim.study.facts import facts
@@ -53,50 +54,11 @@ LEVELS: Final = {  # files of values, in the order in which they are read
     "validate.yaml": "`validate`",
     "audit.yaml": "`audit`",
 }
-ENTRY: Final = re.compile(
-    r"^(?P<indent> *)(?P<key>[a-z_]+):(?P<value>(?: [^#]*)?)(?:# (?P<text>.*))?$"
-)
-
-
-class Key(NamedTuple):
-    """A key of a configuration, its default as it is written, and what it means."""
-
-    name: str
-    default: str
-    meaning: str
 
 
 def pages() -> dict[str, str]:
     """The text of each page by its file's name."""
     return {name: made() for name, made in PAGES.items()}
-
-
-def keys(file: str) -> list[Key]:
-    """The keys that a file in ``conf/`` gives a default, with the comments beside them.
-
-    Those of Hydra, and the choices of groups, are left out.
-    """
-    found = list[Key]()
-    open_: list[tuple[int, str]] = []
-    skipped = -1
-    for line in (CONF / file).read_text(encoding="utf-8").splitlines():
-        matched = ENTRY.match(line)
-        if matched is None:
-            continue
-        indent = len(matched["indent"])
-        if skipped >= 0 and indent > skipped:
-            continue
-        skipped = indent if matched["key"] in ("defaults", "hydra") else -1
-        if skipped >= 0:
-            continue
-        open_ = [(at, key) for at, key in open_ if at < indent]
-        name = ".".join([*(key for _, key in open_), matched["key"]])
-        value, text = matched["value"].strip(), matched["text"] or ""
-        if value:
-            found.append(Key(name, value, text))
-        else:
-            open_.append((indent, matched["key"]))
-    return found
 
 
 def _command_line() -> str:

@@ -43,10 +43,3 @@ def test_every_choice_has_its_part() -> None:
 def test_every_key_has_a_meaning(name: str) -> None:
     lines = pages()[name].splitlines()
     assert [line for line in lines if line.startswith("|") and line.endswith("|  |")] == []
-
-
-def test_keys_are_those_of_the_file_with_its_comments() -> None:
-    found = {key.name: key for key in make.keys("config.yaml")}
-    assert found["server.on_spent"].default == "go_on"
-    assert found["server.on_spent"].meaning.startswith("go_on | end: ")
-    assert not [name for name in found if name.startswith(("hydra", "defaults"))]
