@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 from markdown_it import MarkdownIt
 
@@ -17,7 +18,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 # the words that a line of a block of commands starts with
 PROGRAMS = (
     "wardround", "make", "python", "git", "cd", "export", "pip", "pipx", "docker", "source",
-    "mlflow", "echo", "mkdir",
+    "eval", "mlflow",
 )  # fmt: skip
 FOLDER = ".venv/bin/"  # where the program of a clone is
 FILE = re.compile(r"# [\w/.-]+\.(py|yaml)\n")  # the first line of a file that a page shows
@@ -87,6 +88,19 @@ def lines(page: Path) -> list[Line]:
 def of_program(page: Path) -> list[tuple[str, ...]]:
     """The words of each call of ``wardround`` on a page."""
     return [line.words[1:] for line in lines(page) if line.words[0] == "wardround"]
+
+
+def files(page: Path) -> dict[str, str]:
+    """Path -> text of the files that a page shows, each in an indented block after a comment with
+    its path, and of the empty ones that make packages.
+    """
+    found = re.findall(
+        r"(?m)^    # ([\w/]+\.(?:py|yaml))\n((?:    (?!# [\w/]+\.\w+$).*\n|\n)+)",
+        page.read_text(encoding="utf-8"),
+    )
+    shown = {path: dedent(text).rstrip("\n") + "\n" for path, text in found}
+    packages = {Path(path).parent for path in shown if "/" in path and path.endswith(".py")}
+    return {str(package / "__init__.py"): "" for package in packages} | shown
 
 
 def _is_python(text: str) -> bool:
