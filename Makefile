@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers privacy toolbox exports mutants docs clean help
+.PHONY: demo test check browser bench peers privacy toolbox exports mutants docs clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,6 +25,9 @@ check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+browser: .venv/.browser  ## open pages in Chromium, which must be installed: use them, and look for barriers with axe
+	BROWSER_TESTS=required $(BIN)/python -m pytest -m browser tests/browser
 
 bench: .venv/.bench  ## measure speed against slow references and against other tools
 	$(BIN)/python -m benchmarks
@@ -72,6 +75,10 @@ help:  ## list the targets
 
 .venv/.dev: $(PINS) | .venv/.run
 	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv/.browser: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,browser]'
 	touch $@
 
 .venv/.bench: $(PINS) | .venv/.dev

@@ -76,7 +76,7 @@ def completion(words: Sequence[str]) -> None:
         print(SCRIPTS[words[0]], end="")
     else:
         given = " ".join(words)
-        raise InputError("completion", given or "nothing", f"expected {choice(given, SCRIPTS)}")
+        raise InputError("completion", given or "nothing", f"expected {choice(given, tuple(SCRIPTS))}")
 
 
 def candidates(line: str) -> list[str]:
