@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from textwrap import dedent
 
 from markdown_it import MarkdownIt
 
+from sim.cli.new import FILES
 from tests import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -21,7 +23,7 @@ PROGRAMS = (
     "eval", "mlflow",
 )  # fmt: skip
 FOLDER = ".venv/bin/"  # where the program of a clone is
-FILE = re.compile(r"# [\w/.-]+\.(py|yaml)\n")  # the first line of a file that a page shows
+A_FILE = re.compile(r"# [\w/.-]+\.(py|yaml)\n")  # the first line of a file that a page shows
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Block:
             return "commands"
         if first == ">>>":
             return "dialog"
-        if FILE.match(self.text):
+        if A_FILE.match(self.text):
             return "file"
         if first == "wardround:" or " -> " in self.text.splitlines()[0]:
             return "shown"
@@ -101,6 +103,16 @@ def files(page: Path) -> dict[str, str]:
     shown = {path: dedent(text).rstrip("\n") + "\n" for path, text in found}
     packages = {Path(path).parent for path in shown if "/" in path and path.endswith(".py")}
     return {str(package / "__init__.py"): "" for package in packages} | shown
+
+
+def written(page: Path) -> set[str]:
+    """The paths of the files that a page shows, and of those that its ``wardround new`` writes."""
+    new = [words for words in of_program(page) if words[0] == "new"]
+    return {*files(page)} | {
+        Template(path).substitute(name=name, package=f"own_{name}")
+        for _, kind, name, _ in new
+        for path in FILES[kind].values()
+    }
 
 
 def _is_python(text: str) -> bool:

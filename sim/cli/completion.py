@@ -76,7 +76,8 @@ def completion(words: Sequence[str]) -> None:
         print(SCRIPTS[words[0]], end="")
     else:
         given = " ".join(words)
-        raise InputError("completion", given or "nothing", f"expected {choice(given, tuple(SCRIPTS))}")
+        expected = f"expected {choice(given, tuple(SCRIPTS))}"
+        raise InputError("completion", given or "nothing", expected)
 
 
 def candidates(line: str) -> list[str]:

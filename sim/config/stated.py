@@ -33,7 +33,8 @@ def keys(file: str) -> list[Key]:
         matched = LINE.match(line)
         if matched is None:
             continue
-        indent, key = len(matched["indent"]), matched["key"]
+        key = matched["key"]
+        indent = len(matched["indent"])
         if skipped is not None and indent > skipped:
             continue
         skipped = indent if key in SKIPPED else None

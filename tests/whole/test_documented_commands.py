@@ -17,7 +17,7 @@ from docs.images.draw import KINDS
 from sim import plugins
 from tests import ROOT, own_data
 from tests.commands import wardround
-from tests.documented import PAGES, Line, blocks, files, lines
+from tests.documented import PAGES, Line, blocks, files, lines, written
 
 # one process composes what all tests of this file look at
 pytestmark = pytest.mark.xdist_group("documents")
@@ -110,8 +110,7 @@ def _is_python_command(page: Path, words: Sequence[str], before: Sequence[Line])
     if module == "benchmarks":
         return all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in named)
     if module == "pytest":
-        new = {f"test_{one.words[3]}.py" for one in before if one.words[:2] == ("wardround", "new")}
-        return all((ROOT / name).is_file() or name in {*files(page), *new} for name in named)
+        return all((ROOT / name).is_file() or name in written(page) for name in named)
     values = [name for name in named if name != "DIR" and not name.isdigit()]
     return all((ROOT / name).exists() for name in values)
 
