@@ -152,7 +152,7 @@ ENTRIES: Final = (
         " two seeds differs the same way by at least {drop}.",
     ),
     _entry(
-        "Points", "points|percentage points",
+        "Points", "percentage points|points beyond",
         "Percentage points: the difference of two shares, both in percent.",
     ),
     _entry(
@@ -204,8 +204,9 @@ ENTRIES: Final = (
         "\N{GREEK SMALL LETTER EPSILON}, \N{GREEK SMALL LETTER DELTA}",
         "\N{GREEK SMALL LETTER EPSILON}|\N{GREEK SMALL LETTER DELTA}|epsilon|delta",
         "What differential privacy promises: with another record in place of one patient's, nothing"
-        " that is sent is more than e to the power of \N{GREEK SMALL LETTER EPSILON} times as likely"
-        " as before, but for a probability of \N{GREEK SMALL LETTER DELTA}. Smaller is stricter.",
+        " that is sent is more than e to the power of \N{GREEK SMALL LETTER EPSILON} times as"
+        " likely as before, but for a probability of \N{GREEK SMALL LETTER DELTA}. Smaller is"
+        " stricter.",
     ),
     _entry(
         "Noise multiplier", "noise multiplier",
@@ -290,12 +291,12 @@ ENTRIES: Final = (
         " consortium's.",
     ),
     _entry(
-        "Level", "level|levels|very low|very high|moderate",
+        "Level", "very low|very high|moderate",
         "One of five words of NIST SP 800-30, from very low to very high, looked up in its tables.",
     ),
     _entry(
         "Initiation, adverse impact, likelihood, impact, risk",
-        "initiation|adverse impact|likelihood|risk",
+        "initiation|adverse impact|risk with the stack|risk without controls",
         "Initiation: how likely it is that an adversary begins. Adverse impact: how likely the"
         " attack then works. Likelihood follows from both. Impact: how large the harm is. Risk"
         " follows from likelihood and impact.",
@@ -355,7 +356,8 @@ ENTRIES: Final = (
     # how runs are made
     _entry(
         "Lockstep", "lockstep",
-        "Many runs are trained side by side in one process; their figures are those of single runs.",
+        "Many runs are trained side by side in one process; their figures are those of single"
+        " runs.",
     ),
     _entry(
         "SHA-256, hash", "sha-256|hash|hashes",
