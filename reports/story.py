@@ -9,7 +9,7 @@ from typing import Final
 from reports.text import about, answer, patients, steps
 from sim.evidence import RunRecord
 from sim.types import Node, TableRow
-from threats.catalog import Catalog, Threat
+from threats.catalog import Catalog, Provision, Threat
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,18 @@ def hipaa(threats: Sequence[TableRow], catalog: Catalog) -> list[TableRow]:
         for one in threat.hipaa:
             empty: TableRow = {"cite": one.cite, "title": titles[one.cite], "threats": []}
             provision = found.setdefault(one.cite, empty)
-            provision["threats"].append(_rests(threat, group, one.relevance, one.why))
+            provision["threats"].append(_rests(threat, group, one))
     return sorted(found.values(), key=lambda row: str(row["cite"]))
 
 
-def _rests(threat: Threat, group: TableRow, relevance: str, why: str) -> TableRow:
+def _rests(threat: Threat, group: TableRow, provision: Provision) -> TableRow:
     """What one threat's row at a provision rests on."""
     return {
         "id": threat.id,
         "name": threat.name,
-        "relevance": relevance,
-        "why": why,
+        "relevance": provision.relevance,
+        "why": provision.why,
+        "condition": provision.condition,
         "n_runs": len({run for row in group["rows"] for run in row.runs}),
         "statuses": group["statuses"],
     }

@@ -27,7 +27,7 @@ from sim.types import Node, TableRow
 from threats import catalog, stored, verdict
 from threats.applicability import FLOW, LETTERS, Kind
 from threats.assessment import Assessment, Color, Range, RegisterRow
-from threats.catalog import Catalog, Threat
+from threats.catalog import Catalog, Threat, provisions
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
 from threats.statements import GRADES, Statement
@@ -63,6 +63,16 @@ class Group:
     def elements(self) -> list[str]:
         """The elements that the rows are about."""
         return [row.element for row in self.rows]
+
+    @property
+    def shown(self) -> str | None:
+        """What the runs of the stack show: the worst of its statements; None without one."""
+        results = {one.result for one in self.adjusted}
+        if not results:
+            return None
+        if "supports" in results:
+            return "harm"
+        return "no_harm" if results == {"refutes"} else "not_decided"
 
     @property
     def anchor(self) -> str:
@@ -211,6 +221,7 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         pins=known.taxonomies,
         threats={threat.id: threat.name for threat in known.threats},
         runs=_runs(found.chain),
+        provisions={threat.id: provisions(threat, known) for threat in known.threats},
         explained=sections.explained(found.chain.records),
     )
 

@@ -314,8 +314,7 @@ ENTRIES: Final = (
     ),
     _entry(
         "LINDDUN", "linddun",
-        "Kinds of threat to privacy: linking, identifying, non-repudiation, detecting, data"
-        " disclosure, unawareness, non-compliance.",
+        "Seven kinds of threat to privacy, from linking and identifying people to disclosing data.",
     ),
     _entry(
         "PASTA", "pasta",
