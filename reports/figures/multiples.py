@@ -23,7 +23,7 @@ MOST_PANELS = 6  # attacks drawn; beyond that the most harmful ones
 MOST_LINES = 6  # defenses in one figure of lines, beside no defense
 MOST_EFFECTS = 8  # defenses in one figure of effects
 _BUTT: Final[Mapping[str, Any]] = {"solid_capstyle": "butt"}
-_RING: Final[Mapping[str, Any]] = {"markersize": 5.5, "markerfacecolor": "white"}
+_RING: Final[Mapping[str, Any]] = {"markersize": 5, "markerfacecolor": "white", "linewidth": 1.4}
 FOUND: Final = {  # column: color, marker, how far from the line of an attack it is drawn
     "recall": (style.BLUE, "o", -0.15),
     "precision": (style.VERMILION, "D", 0.15),
@@ -124,7 +124,7 @@ def hospital_scores(
     line between them is what the attack costs the hospital's own patients. A loss whose 95 %
     interval excludes 0 is red.
     """
-    shown = _names(scores, "hospital")
+    shown = hardest_hit(scores, -pl.col("harm"))
     names = _names(scores, "defense") if defenses is None else list(defenses)
     n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
     height = n_rows * (0.95 + 0.19 * len(shown)) + 0.6
@@ -182,10 +182,14 @@ def batches(names: Sequence[str], most: int) -> list[list[str]]:
     return [list(names[n * i // n_parts : n * (i + 1) // n_parts]) for i in range(n_parts)]
 
 
-def hardest_hit(effects: pl.DataFrame) -> list[str]:
-    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest changes."""
-    changes = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max())
-    worst = changes.sort("brier", descending=True)
+def hardest_hit(effects: pl.DataFrame, change: pl.Expr | None = None) -> list[str]:
+    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest changes.
+
+    ``change``: for the worse; None: that of the Brier score.
+    """
+    of_each = (pl.col("brier") if change is None else change).max().alias("change")
+    changes = effects.group_by("hospital", maintain_order=True).agg(of_each)
+    worst = changes.sort("change", descending=True)
     chosen = set(worst["hospital"].head(MOST_HOSPITALS))
     return [name for name in _names(effects, "hospital") if name in chosen]
 
@@ -231,13 +235,12 @@ def _scores_panel(
     axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str, width: Width
 ) -> None:
     style.guide(axes, "x")
-    for row in rows.iter_rows(named=True):
+    for row in rows.filter(pl.col("hospital").is_in(list(shown))).iter_rows(named=True):
         y = shown.index(row["hospital"])
         color = style.VERMILION if (row["harm_high"] or 0.0) < 0 else style.BLUE
         ends = (row["without"], row["under"])
-        lines = axes.plot(ends, (y, y), color=color, linewidth=1.6, alpha=0.7, zorder=2, **_BUTT)
-        lines += axes.plot([row["without"]], [y], "o", color=color, zorder=3, **_RING)
-        lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5.5, zorder=3)
+        lines = axes.plot(ends, (y, y), "o-", color=color, markevery=[0], **_RING)
+        lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5, zorder=3)
         style.mark(lines, row["attack"], defense, row["hospital"])
     attack = words.attack(rows["attack"][0]) if len(rows) else "not defined"
     title = f"{width.named(words.defense(defense))}\n{width.named(attack)}"
@@ -252,8 +255,8 @@ def _legend_of_scores(figure: Figure, width: Width) -> None:
         Line2D(
             [], [], color=style.SOFT, linestyle="", marker="o", label="nobody attacking", **_RING
         ),
-        Line2D([], [], color=style.BLUE, marker="o", markersize=5.5, label="under the attack"),
-        Line2D([], [], color=style.VERMILION, marker="o", markersize=5.5, label="harm is shown"),
+        Line2D([], [], color=style.BLUE, marker="o", markersize=5, label="under the attack"),
+        Line2D([], [], color=style.VERMILION, marker="o", markersize=5, label="its interval excludes 0"),
     ]
     columns = 2 if width.narrow else 3
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)

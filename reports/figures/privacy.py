@@ -146,7 +146,7 @@ def _look(name: str, number: int) -> tuple[str, str, float, str | None]:
     if name == ALL:
         return style.BLACK, "o", 2.4, "all patients"
     if number > len(style.COLORS):
-        return style.FAINT, "", 0.8, None
+        return style.SOFT, "", 0.8, None
     return style.COLORS[number - 1], MARKS[number - 1], 1.3, name
 
 
