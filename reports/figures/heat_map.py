@@ -107,6 +107,8 @@ def heat_map(
     start += len(bad) + (GAP if bad else 0)
     read_places = {name: start + place for place, name in enumerate(reading)}
     across = [*places.items(), *marked_places.items(), *read_places.items()]
+    if not across or not defenses:
+        return style.nothing(width)
     looks = _looks(shown, marked)
     figure, sheet, strips = _laid_out(width, len(across), defenses, len(looks) + bool(read))
     parts = ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked))
@@ -259,7 +261,7 @@ def _written(
 ) -> list[Artist]:
     """Fill a cell with a color and up to three lines of text, the first one bold."""
     axes, x, y = spot
-    ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
+    ink = style.ink_on(face)
     edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if sheet.roomy else 0.8}
     drawn: list[Artist] = [
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))

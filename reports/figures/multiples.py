@@ -41,6 +41,8 @@ def hospital_effects(
     figures of a frame have the same hospitals and the same scale. Bars are 95 % intervals. The
     worst hit hospital is marked where it is distinguished from every other.
     """
+    if effects.is_empty():
+        return style.nothing(width)
     shown = hardest_hit(effects)
     names = _names(effects, "defense") if defenses is None else list(defenses)
     n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
@@ -69,6 +71,8 @@ def convergence(
     means over seeds, bands go from the lowest to the highest seed. Rounds in which the attack acts
     are shaded.
     """
+    if curves.is_empty():
+        return style.nothing(width)
     shown = _of(curves, defenses)
     attacks = _names(shown, "attack")
     figure, panels = _line_panels(len(attacks), len(_names(shown, "defense")), width)
@@ -97,6 +101,8 @@ def breakdown(
     left out.
     """
     shown = _of(table.filter(pl.col("mean").is_not_null()), defenses)
+    if shown.is_empty():
+        return style.nothing(width)
     attack_free = shown.filter(attack="none", n_hostile=0)
     attacks = _names(shown, "attack")
     names = _names(shown, "defense")
@@ -124,6 +130,8 @@ def hospital_scores(
     line between them is what the attack costs the hospital's own patients. A loss whose 95 %
     interval excludes 0 is red.
     """
+    if scores.is_empty():
+        return style.nothing(width)
     shown = hardest_hit(scores, -pl.col("harm"))
     names = _names(scores, "defense") if defenses is None else list(defenses)
     n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
@@ -146,6 +154,8 @@ def detection(selected: pl.DataFrame, width: Width, by_chance: float) -> Figure:
     leaves hospitals out at random. Bars are 95 % intervals over seeds. Where an attack has no mark,
     nothing was counted.
     """
+    if selected.is_empty():
+        return style.nothing(width)
     attacks = _names(selected, "attack")
     defenses = _names(selected, "defense")
     n_rows, n_columns = _grid(len(defenses), 2 if width.narrow else 4)
@@ -256,7 +266,9 @@ def _legend_of_scores(figure: Figure, width: Width) -> None:
             [], [], color=style.SOFT, linestyle="", marker="o", label="nobody attacking", **_RING
         ),
         Line2D([], [], color=style.BLUE, marker="o", markersize=5, label="under the attack"),
-        Line2D([], [], color=style.VERMILION, marker="o", markersize=5, label="its interval excludes 0"),
+        Line2D(
+            [], [], color=style.VERMILION, marker="o", markersize=5, label="its interval excludes 0"
+        ),
     ]
     columns = 2 if width.narrow else 3
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)

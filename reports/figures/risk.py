@@ -46,6 +46,8 @@ def risk_matrix(found: pl.DataFrame, width: Width) -> Figure:
     where nothing was run without controls. A ring is a threat without controls, a disk with the
     stack; an arrow leads from one to the other. Cells have the color of their risk (table I-2).
     """
+    if found.is_empty():
+        return style.nothing(width)
     rows = _lettered(found)
     names = _names(rows, width)
     key = 0.5 + sum(0.05 + 0.165 * (1 + name.count("\n")) for name in names)
