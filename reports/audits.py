@@ -30,17 +30,14 @@ def write(folder: Path) -> Path:
     """
     read = audits.read(folder)
     svg = style.inline(partial(audit_bounds, table(read)), FIGURE)
-    page = (
-        rendering.environment()
-        .get_template(PAGE)
-        .render(
-            first=read[0],
-            audits=read,
-            wording=words,
-            refuted=audits.is_refuted(read),
-            svg=Markup(svg),
-            manifest=dict.fromkeys(("command", "commit")) | rendering.manifest(folder),
-        )
+    page = rendering.page(
+        PAGE,
+        first=read[0],
+        audits=read,
+        wording=words,
+        refuted=audits.is_refuted(read),
+        svg=Markup(svg),
+        manifest=dict.fromkeys(("command", "commit")) | rendering.manifest(folder),
     )
     target = folder / "report" / "index.html"
     files.replace(target, page.encode())

@@ -11,12 +11,13 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import rendering, sections
+from reports import rendering, sections, tips
 from reports.analysis import (
     backdoors,
     breakdown,
     broken,
     costs,
+    each_run,
     inferred,
     leaks,
     membership,
@@ -34,7 +35,7 @@ from reports.figures.heat_map import heat_map
 from reports.figures.style import Make, Width
 from reports.text import findings
 from sim import evidence, files
-from sim.evidence import RunRecord
+from sim.evidence import Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, register
@@ -112,7 +113,12 @@ def write_report(
     for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
         drawing.ask(make, title)
         titles.append(title)
-    values = content(records, manifest, show_reconstructions=show_reconstructions)
+    values = content(
+        records,
+        manifest,
+        show_reconstructions=show_reconstructions,
+        lines=evidence.located(folder),
+    )
     page = render(values, dict(zip(titles, drawing.answers(), strict=True)))
     target = folder / "report" / name
     files.replace(target, page.encode())
@@ -208,20 +214,29 @@ def drawings(
 
 def render(values: Node, drawn: Mapping[str, str]) -> str:
     """The page as HTML text, with the ``content`` and the figures as SVG by their names."""
-    template = rendering.environment().get_template(PAGE)
-    return template.render(svg={name: Markup(one) for name, one in drawn.items()}, **values)
+    return rendering.page(PAGE, svg={name: Markup(one) for name, one in drawn.items()}, **values)
 
 
-def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool) -> Node:
-    """The values that the page shows beside its figures, by their names in the template."""
+def content(
+    everything: Sequence[RunRecord],
+    manifest: Node,
+    *,
+    show_reconstructions: bool,
+    lines: Mapping[str, Line] | None = None,
+) -> Node:
+    """The values that the page shows beside its figures, by their names in the template.
+
+    ``lines``: where the evidence has each run.
+    """
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
-    return {
+    values = {
         "records": records,
         "study": records[0],
         "manifest": manifest,
         "seeds": sorted({record.seed for record in records}),
         "n_runs": len(everything),
+        "runs": each_run.runs(everything, lines or {}, manifest["command"]),
         "n_adaptive": sum(record.adaptive for record in records),
         "n_attacked": sum(record.attack != "none" for record in records),
         "settings": sections.settings(records),
@@ -232,6 +247,14 @@ def content(everything: Sequence[RunRecord], manifest: Node, *, show_reconstruct
         **_confidentiality(records, show_reconstructions=show_reconstructions),
         **_design(records),
     }
+    return values | {"tips": tips.data(_tips(values))}
+
+
+def _tips(values: Node) -> list[tips.Tip]:
+    """The tips of the cells and of the hospitals that are on the page."""
+    found = (values["cells"], values["backdoors"], values["leaks"])
+    of_hospitals = tips.of_hospitals(values["effects"]["cells"].values())
+    return tips.of_cells(values["records"], *found) + of_hospitals
 
 
 def _findings(

@@ -231,13 +231,13 @@ def makers(folder: Path) -> Iterator[tuple[str, Make]]:
 def render(sweep: Sweep, manifest: Node, svg: str) -> str:
     """The page as HTML text, with its figure as SVG."""
     header, body = cells(sweep)
-    template = rendering.environment().get_template("sweep.html.j2")
     records = sweep.records
     runs = []
     for place, row, record in zip(sweep.places, sweep.runs.iter_rows(), records, strict=True):
         differing = map(str, row[: len(sweep.columns) + 1])
         runs.append((place, *differing, words.score(record.value("auroc")), record.run))
-    return template.render(
+    return rendering.page(
+        "sweep.html.j2",
         sweep=sweep,
         study=records[0],
         header=header,

@@ -20,7 +20,7 @@ from reports.figures.risk import RISK, risk_matrix
 from reports.figures.style import Make
 from reports.page import INDEX
 from sim import files
-from sim.evidence import Chain, RunRecord
+from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, stored, verdict
@@ -175,9 +175,10 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
     groups = _groups(assessment)
     badges = _badges(design, groups)
     candidates = _candidates(found)
-    environment = rendering.environment()
-    picture = environment.get_template("dfd.svg.j2").render(drawn=dfd.drawing(design, badges))
-    return environment.get_template(PAGE).render(
+    template = rendering.environment().get_template("dfd.svg.j2")
+    picture = template.render(drawn=dfd.drawing(design, badges))
+    return rendering.page(
+        PAGE,
         design=design,
         it=assessment,
         manifest=manifest,
@@ -374,12 +375,12 @@ def _cell(
 
 @dataclass(frozen=True)
 class Run:
-    """A run with the hash of its line, in the order of the evidence."""
+    """A run with its line, in the order of the evidence."""
 
     record: RunRecord
-    line: str
+    line: Line
 
 
 def _runs(chain: Chain) -> list[Run]:
     ordered = sorted(chain.records, key=lambda record: chain.lines[record.run].starts)
-    return [Run(record, chain.lines[record.run].hash) for record in ordered]
+    return [Run(record, chain.lines[record.run]) for record in ordered]

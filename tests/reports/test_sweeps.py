@@ -108,7 +108,7 @@ def test_what_differs_between_runs_is_a_column_and_an_axis(
     )
     svg = style.svg(sweeps.draw(sweep, style.PAGE), "sweep")
     page = sweeps.render(sweep, {"command": "wardround run -m"}, svg)
-    assert all(f"<th>{name}</th>" in page for name in columns)
+    assert all(f'<th scope="col">{name}</th>' in page for name in columns)
 
 
 def test_means_and_intervals_are_over_seeds_of_one_value_and_stay_in_the_range() -> None:

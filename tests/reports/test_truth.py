@@ -56,7 +56,9 @@ def page_of(records: Sequence[RunRecord], manifest: dict[str, Any] | None = None
 
 
 def plain(markup: str) -> str:
-    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", markup, flags=re.DOTALL)
+    text = re.sub(
+        r"<style>.*?</style>|<svg.*?</svg>|<script.*?</script>", " ", markup, flags=re.DOTALL
+    )
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\xa0", " ").split())
 
 
@@ -83,7 +85,8 @@ def rows(markup: str, name: str) -> list[list[str]]:
     """The cells of every table row of a section."""
     bodies = re.findall(r"<tbody>(.*?)</tbody>", section(markup, name), re.DOTALL)
     lines = [line for body in bodies for line in re.findall(r"<tr.*?</tr>", body, re.DOTALL)]
-    return [[plain(cell) for cell in re.findall(r"<td.*?</td>", line, re.DOTALL)] for line in lines]
+    cells = r"<t[dh]\b.*?</t[dh]>"
+    return [[plain(cell) for cell in re.findall(cells, line, re.DOTALL)] for line in lines]
 
 
 def everything_stated(markup: str) -> list[str]:
