@@ -129,10 +129,10 @@ def nothing(width: Width) -> Figure:
 
 
 def ink_on(face: tuple[float, float, float]) -> str:
-    """The color of text on a face (red, green, blue): ``INK`` or white, which is seen better."""
+    """The color of text on a face (red, green, blue): black or white, which is seen better."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in face]
     light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return INK if light > 0.18 else "white"
+    return BLACK if light > 0.179 else "white"  # the light with which both have the same contrast
 
 
 def guide(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
