@@ -153,6 +153,8 @@ def privacy_spent(spent: pl.DataFrame, width: Width, looks: Mapping[str, Look]) 
             style.mark(line, defense=row["defense"], hospital=row["hospital"])
         style.guide(axes)
         axes.margins(x=0.08)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5))
         axes.set(
             xlabel="Training records of the hospital",
             ylabel=width.wrapped(label, 0.5 if width.narrow else 0.4),

@@ -317,6 +317,7 @@ def _legend_of_detection(figure: Figure, width: Width) -> None:
 def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     for first, last in _spans(rows.filter("acting")["round"].unique().sort().to_list()):
         axes.axvspan(first - 0.5, last + 0.5, color=style.VERMILION, alpha=0.1, linewidth=0)
     for (attack, defense), line in rows.group_by(["attack", "defense"], maintain_order=True):
@@ -358,6 +359,7 @@ def _breakdown_panel(
 ) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     most = max(rows["n_hostile"])
     for (name,), line in rows.group_by(["defense"], maintain_order=True):
         defense = str(name)

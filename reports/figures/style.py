@@ -16,6 +16,7 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from reports.figures import labels
@@ -118,12 +119,13 @@ def looks(defenses: Sequence[str]) -> dict[str, Look]:
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of the given size in inches that lays itself out; belongs to no global state."""
-    return Figure(figsize=(width, height), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.05)
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def nothing(width: Width) -> Figure:
     """The figure of a table without a row that can be drawn."""
-    figure = new_figure(width.inches, width.high(0.5))
+    figure = Figure(figsize=(width.inches, width.high(0.5)))
     figure.text(0.5, 0.5, "nothing to draw", ha="center", va="center", color=SOFT)
     return figure
 
