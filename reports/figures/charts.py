@@ -304,8 +304,8 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row["defense"] in best else "normal")
         style.mark(label, defense=row["defense"])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
-    axes.xaxis.set_major_locator(MaxNLocator(4 if width.narrow else 8))
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=width.wrapped("AUROC (right is better)", 0.4))
+    axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 8))
     axes.tick_params(axis="y", length=0)
     where = "below the defense" if width.narrow else "on the right"
     shown = [
@@ -320,7 +320,10 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
 def _ranked_label(row: TableRow, width: Width) -> str:
     if not width.narrow:
         return _privately(row)
-    return f"{width.named(_privately(row))}\n{width.named(words.attack(row['attack']))}"
+    lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
+    privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
+    defense = width.short(words.defense(row["defense"]))
+    return f"{defense}{lacking}{privacy}\n{width.short(words.attack(row['attack']))}"
 
 
 def _privacy_colors(rows: Sequence[TableRow]) -> Any:

@@ -238,7 +238,7 @@ def _read_strip(
     upright: Any,
 ) -> None:
     """The scale of what attacks read, with the figures of each kind that there is."""
-    levels = (0.0, 0.25, 0.5, 0.75, 1.0)
+    levels = (0.0, 0.25, 0.5, 0.75, 1.0) if upright == "vertical" else (0.0, 0.5, 1.0)
     names: dict[Metric, str] = {
         "reconstruction_rate": "share of records recovered",
         "membership_auc": "AUC of membership",
@@ -381,16 +381,20 @@ def _label(
         if sheet.upright:
             slant["rotation"] = 40
             axes.set_xticks(lines, [labels.shown(name, 24) for name in names], **slant)
-            axes.set_yticks(places, [width.named(name) for name in attacks])
+            axes.set_yticks(places, [width.short(name) for name in attacks])
             axes.set(xlim=(-0.52, last), ylim=ends[::-1])
             if number == 0:
                 axes.set(xlabel="Defense", ylabel="Attack")
         else:
             slant["rotation"] = 20 if sheet.roomy else 55
             flat = sheet.roomy and len(attacks) <= FLAT
-            shown = attacks if width == PAGE else [labels.wrapped(name, 14) for name in attacks]
-            axes.set_xticks(places, shown if flat else attacks, **({} if flat else slant))
-            axes.set_yticks(lines, names)
+            shown = attacks
+            if width != PAGE:
+                shown = [
+                    labels.wrapped(name, 14) if flat else labels.shown(name, 24) for name in attacks
+                ]
+            axes.set_xticks(places, shown, **({} if flat else slant))
+            axes.set_yticks(lines, [width.short(name) for name in names])
             axes.set(xlim=ends, ylim=(last, -0.52), xlabel="Attack", ylabel="Defense")
         ours = (axes.get_yticklabels(), axes.get_xticklabels())
         of_attacks, of_defenses = ours if sheet.upright else ours[::-1]

@@ -229,7 +229,7 @@ def _effects_panel(
 
 
 def _hospitals_down(axes: Axes, shown: Sequence[str], width: Width) -> None:
-    axes.set_yticks(range(len(shown)), [width.named(name) for name in shown], fontsize="small")
+    axes.set_yticks(range(len(shown)), [width.short(name) for name in shown], fontsize="small")
     for tick, name in zip(axes.yaxis.get_major_ticks(len(shown)), shown, strict=True):
         style.mark(tick.label1, hospital=name)
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -287,7 +287,7 @@ def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], wid
                 lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **_BUTT)
             style.mark(lines, row["attack"], row["defense"])
     axes.set_yticks(
-        range(len(attacks)), [width.named(words.attack(name)) for name in attacks], fontsize="small"
+        range(len(attacks)), [width.short(words.attack(name)) for name in attacks], fontsize="small"
     )
     for tick, name in zip(axes.yaxis.get_major_ticks(len(attacks)), attacks, strict=True):
         style.mark(tick.label1, name)

@@ -61,8 +61,15 @@ class Width:
         return labels.wrapped(text, int(share * self.inches * 72 / (0.56 * self.size)))
 
     def named(self, name: str) -> str:
-        """A name beside an axis: in short lines where the figure is narrow, else as it is."""
-        return self.wrapped(labels.shown(name, 44), 0.42) if self.narrow else name
+        """A name beside an axis: in at most two lines where the figure is narrow, else as it is."""
+        if not self.narrow:
+            return name
+        lines = self.wrapped(labels.shown(name, 36), 0.4).split("\n")
+        return "\n".join([lines[0], "".join(lines[1:])] if len(lines) > 1 else lines)
+
+    def short(self, name: str) -> str:
+        """A name in one line beside an axis: cut where the figure is narrow, else as it is."""
+        return labels.shown(name, 20) if self.narrow else name
 
 
 PAGE: Final = Width("page", 9.6, 9.5)  # one inch is 96 pixels on the page
