@@ -25,6 +25,7 @@ from sim.types import TableRow
 
 ROOMY = 9  # attacks across up to which a cell has room for three lines
 FLAT = 5  # names of attacks across that need no slant
+LONGEST_ABOVE = 24  # characters of a slanted name above a figure for a phone or a paper
 GAP = 0.3  # columns between attacks judged by AUROC, backdoors and attacks that read
 
 Color = tuple[float, float, float]
@@ -110,7 +111,9 @@ def heat_map(
     if not across or not defenses:
         return style.nothing(width)
     looks = _looks(shown, marked)
-    figure, sheet, strips = _laid_out(width, len(across), defenses, len(looks) + bool(read))
+    figure, sheet, strips = _laid_out(
+        width, [name for name, _ in across], defenses, len(looks) + bool(read)
+    )
     parts = ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked))
     for where, look, frame in parts:
         if look is not None:
@@ -143,10 +146,11 @@ def heat_map(
 
 
 def _laid_out(
-    width: Width, n_attacks: int, defenses: Sequence[str], n_strips: int
+    width: Width, attacks: Sequence[str], defenses: Sequence[str], n_strips: int
 ) -> tuple[Figure, _Sheet, Sequence[Axes]]:
-    """A figure with the sheet for so many cells, and its scales, on the right or below."""
+    """A figure with the sheet for all cells, and its scales, on the right or below."""
     usual = width.size
+    n_attacks = len(attacks)
     if width == PAGE:
         roomy = n_attacks <= ROOMY
         figure = style.new_figure(*_size(n_attacks, len(defenses), roomy))
@@ -160,7 +164,10 @@ def _laid_out(
     parts = batches(defenses, most)
     line = 0.62 if roomy else 0.36
     lines = [n_attacks] * len(parts) if upright else [len(defenses)]
-    heights = [line * n + (0.5 if roomy and n_attacks <= FLAT else 0.9) for n in lines]
+    above = defenses if upright else attacks
+    longest = min(LONGEST_ABOVE, max(len(words.attack(name)) for name in above))
+    head = 0.5 if roomy and n_attacks <= FLAT else 0.4 + 0.06 * longest  # slanted names
+    heights = [line * n + head for n in lines]
     high = sum(heights) + 0.62 * n_strips
     figure = style.new_figure(width.inches, width.high(high))
     ratios = (*heights, *[0.12] * n_strips)
@@ -380,7 +387,7 @@ def _label(
         last = len(defenses) - 0.48
         if sheet.upright:
             slant["rotation"] = 40
-            axes.set_xticks(lines, [labels.shown(name, 24) for name in names], **slant)
+            axes.set_xticks(lines, [labels.shown(name, LONGEST_ABOVE) for name in names], **slant)
             axes.set_yticks(places, [width.short(name) for name in attacks])
             axes.set(xlim=(-0.52, last), ylim=ends[::-1])
             if number == 0:
@@ -391,7 +398,8 @@ def _label(
             shown = attacks
             if width != PAGE:
                 shown = [
-                    labels.wrapped(name, 14) if flat else labels.shown(name, 24) for name in attacks
+                    labels.wrapped(name, 14) if flat else labels.shown(name, LONGEST_ABOVE)
+                    for name in attacks
                 ]
             axes.set_xticks(places, shown, **({} if flat else slant))
             axes.set_yticks(lines, [width.short(name) for name in names])
