@@ -298,9 +298,9 @@ def test_convergence_shades_the_rounds_in_which_the_attack_acts(width: Width) ->
         for m in [start + 0.01 * n]
     ]
     figure = multiples.convergence(pl.DataFrame(rows), width, LOOKS)
-    calm, attacked = (axes for axes in figure.axes if axes.get_visible())
-    assert [axes.get_title(loc="left") for axes in (calm, attacked)] == ["no attack", "alie"]
-    assert len(calm.patches) == 0
+    alone, attacked = (axes for axes in figure.axes if axes.get_visible())
+    assert [axes.get_title(loc="left") for axes in (alone, attacked)] == ["no attack", "alie"]
+    assert len(alone.patches) == 0
     shaded = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in attacked.patches]
     assert shaded == [(1.5, 3.5), (4.5, 5.5)]
     lines = {named(line): line for line in attacked.get_lines()}
@@ -309,7 +309,7 @@ def test_convergence_shades_the_rounds_in_which_the_attack_acts(width: Width) ->
         lines["alie", "krum", ""].get_ydata(), [0.7 + 0.01 * n for n in rounds]
     )
     assert [named(band) for band in attacked.collections] == list(lines)
-    assert len({axes.get_subplotspec().colspan.start for axes in (calm, attacked)}) == (
+    assert len({axes.get_subplotspec().colspan.start for axes in (alone, attacked)}) == (
         1 if width.narrow else 2
     )
     assert legend(figure) == ["no defense", "krum"]
@@ -390,8 +390,8 @@ def test_scores_of_hospitals_are_joined_from_nobody_attacking_to_the_attack(widt
     assert spans(axes)["sign_flip", "none", "hospital_2"] == [(0.81, 0.41)]
     colors = {named(line): line.get_color() for line in axes.get_lines()}
     assert colors["sign_flip", "none", "hospital_2"] == style.VERMILION  # no interval holds 0
-    calm = by_title["dp\nsign_flip"]
-    assert {line.get_color() for line in calm.get_lines()} == {style.BLUE}
+    alone = by_title["dp\nsign_flip"]
+    assert {line.get_color() for line in alone.get_lines()} == {style.BLUE}
 
 
 def order(records: Sequence[RunRecord]) -> list[int]:
