@@ -1,4 +1,4 @@
-"""Colors of figures: seen on white, and told apart by readers who see fewer colors than others."""
+"""Colors of figures: seen on white, and distinct for readers who see fewer colors than others."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_simulation_gives_what_is_known_of_it() -> None:
         np.testing.assert_allclose(np.sum(matrix, axis=1), 1.0, atol=1e-5)
 
 
-def test_lines_are_told_apart_by_every_reader_at_least_as_well_as_those_of_okabe_and_ito() -> None:
+def test_lines_are_as_distinct_for_every_reader_as_those_of_okabe_and_ito() -> None:
     assert least_distance(LINES) >= least_distance(OKABE_ITO) > 16
 
 
