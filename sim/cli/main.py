@@ -1,6 +1,6 @@
 """The commands of ``wardround``: each imports the libraries that it needs when it is asked for.
 
-run | compare | validate | audit | explain | init | new | list | report
+run | compare | validate | audit | explain | init | new | list | report | completion
 """
 
 from __future__ import annotations
@@ -61,6 +61,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli.new import new
 
             new(rest)
+        elif command == "completion":
+            from sim.cli.completion import completion
+
+            completion(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:
