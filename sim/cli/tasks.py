@@ -42,10 +42,12 @@ def run(config: DictConfig) -> None:
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
-        shown = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
-    from reports.terminal import run_table  # here and below: refused words need no reports
+        command = repeat.of_job("run", overrides())
+        shown = finish(command, folder, [record], held, start)
+    from reports.terminal import ending, run_table  # here and below: refused words need no reports
 
-    Screen().print(run_table(record))
+    console = Screen()
+    console.print(ending([record], command, first=run_table(record), width=console.width))
     print_place(shown)
 
 
@@ -68,10 +70,11 @@ def comparison(config: DictConfig) -> None:
             )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
-    from reports.terminal import closing
+    from reports.terminal import ending
 
     console = Screen()
-    console.print(closing(records, [asdict(cell) for cell in refused], console.width))
+    cells = [asdict(cell) for cell in refused]
+    console.print(ending(records, command, cells, width=console.width))
     print_place(shown)
 
 
