@@ -155,11 +155,18 @@ def of_verdict(
         "by": about.by(ordered),
         "whose": about.whose(ordered),
         "questions": QUESTIONS,
-        "answer": judged.sentences(design, assessment, ordered),
+        "answer": answer_of_verdict(design, assessment, records),
         "patients": patients.sentences(ordered),
         "hipaa": hipaa_of_rows(assessment.rows, known),
         "commands": list(_commands(assessment, ordered, manifest)),
     }
+
+
+def answer_of_verdict(
+    design: Design, assessment: Assessment, records: Sequence[RunRecord]
+) -> list[str]:
+    """The five sentences of a verdict. ``records``: the runs that it stands on."""
+    return judged.sentences(design, assessment, [tables.pooled(one) for one in records])
 
 
 def _commands(

@@ -73,22 +73,26 @@ def _hydra(command: str, words: Sequence[str]) -> None:
     from sim.study import jobs
 
     start = time.perf_counter()
-    given = list(words) if command == "run" else [*map(overrides.forced, words)]
+    of_hydra = for_hydra(command, words)
+    as_json = len(of_hydra) < len(words)
+    given = of_hydra if command == "run" else [*map(overrides.forced, of_hydra)]
     asked = flags(given)
     with one_line():
+        if as_json and asked.multirun:
+            raise InputError("flags", "--json -m", "expected one of the two")
         if asked.help or asked.cfg:
             print(jobs.described(CONFIG[command], asked), end="")
         elif command == "explain":
-            from sim.cli.explain import COMMAND
+            from sim.cli import explain
 
-            jobs.main(CONFIG[command], asked, COMMAND)
+            jobs.main(CONFIG[command], asked, explain.command(as_json=as_json))
         else:
             from sim.cli import tasks
             from sim.study import repeat
 
-            swept = jobs.main(CONFIG[command], asked, tasks.COMMANDS[command])
+            swept = jobs.main(CONFIG[command], asked, tasks.command(command, as_json=as_json))
             if swept is not None:
-                tasks.end_sweep(swept, repeat.of_words(command, words), start)
+                tasks.end_sweep(swept, repeat.of_words(command, of_hydra), start)
 
 
 def _audit(words: Sequence[str]) -> int:

@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from omegaconf import DictConfig
 from rich.text import Text
 
 from sim import evidence
+from sim.cli import printed
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.errors import InputError
@@ -26,8 +28,8 @@ from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
 
 
-def run(config: DictConfig) -> None:
-    """One run."""
+def run(config: DictConfig, *, as_json: bool = False) -> None:
+    """One run. ``as_json``: print its result for programs alone."""
     values = compose.resolved(config)
     start = time.perf_counter()
     experiment = compose.checked(values, overrides())
@@ -44,6 +46,9 @@ def run(config: DictConfig) -> None:
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
         command = repeat.of_job("run", overrides())
         shown = finish(command, folder, [record], held, start)
+    if as_json:
+        printed.show(printed.of_runs([record], command, shown))
+        return
     from reports.terminal import ending, run_table  # here and below: refused words need no reports
 
     console = Screen()
@@ -51,8 +56,8 @@ def run(config: DictConfig) -> None:
     print_place(shown)
 
 
-def comparison(config: DictConfig) -> None:
-    """A comparison: attacks x defenses x seeds."""
+def comparison(config: DictConfig, *, as_json: bool = False) -> None:
+    """A comparison: attacks x defenses x seeds. ``as_json``: as for ``run``."""
     start = time.perf_counter()
     values = compose.resolved(config)
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
@@ -70,6 +75,9 @@ def comparison(config: DictConfig) -> None:
             )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
+    if as_json:
+        printed.show(printed.of_runs(records, command, shown, refused))
+        return
     from reports.terminal import ending
 
     console = Screen()
@@ -283,7 +291,9 @@ def _lockstep(checked: Sequence[object], config: DictConfig) -> Iterator[int]:
     yield from launcher.lockstep(found, config)
 
 
-COMMANDS: Final[Mapping[str, jobs.Command]] = {
-    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": _lockstep}),
-    "compare": jobs.Command(comparison, _check_comparison, jobs.BASIC),
-}
+def command(name: str, *, as_json: bool) -> jobs.Command:
+    """The command ``run`` or ``compare``; ``as_json``: it prints the result for programs alone."""
+    if name == "run":
+        launchers = jobs.BASIC | {"lockstep": _lockstep}
+        return jobs.Command(partial(run, as_json=as_json), _check_run, launchers)
+    return jobs.Command(partial(comparison, as_json=as_json), _check_comparison, jobs.BASIC)
