@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sim.evidence import RunRecord
-    from sim.study.compose import Refused
     from sim.types import Node
 
 RESULTS: Final = "wardround.results/1"  # the form of what run and compare print
@@ -22,19 +20,18 @@ def show(values: Mapping[str, object]) -> None:
 
 
 def of_runs(
-    records: Sequence[RunRecord], command: str, page: Path, refused: Sequence[Refused] = ()
+    records: Sequence[RunRecord], command: str, page: Path, refused: Sequence[Node] = ()
 ) -> Node:
     """What a command of runs ends with: its answer, what to do next, and the rows of its runs.
 
-    ``command``: the one that repeats it.
+    ``command``: the one that repeats it. ``refused``: the cells that did not run.
     """
     from reports import story  # here: ``list`` does without these
     from reports.analysis import breakdown, broken, tables
     from sim.evidence.tables import results
 
-    cells = [asdict(cell) for cell in refused]
     ordered = tables.one_study(records)
-    top = story.top(ordered, breakdown.in_focus(ordered), {"command": command, "refused": cells})
+    top = story.top(ordered, breakdown.in_focus(ordered), {"command": command, "refused": refused})
     return {
         "schema": RESULTS,
         "command": command,
@@ -58,6 +55,11 @@ def of_runs(
             }
             for one in top.untested
         ],
-        "refused": cells,
+        "refused": list(refused),
         "runs": results(records),
     }
+
+
+def of_folder(folder: Path, page: Path) -> Node:
+    """Where the page of a folder of several studies or of audits is."""
+    return {"schema": RESULTS, "folder": str(folder), "report": str(page)}

@@ -23,7 +23,7 @@ AUDIT = "audit"
 JSON = "--json"  # print the machine-readable result alone on standard output
 # of commands, beside those of Hydra
 OWN_FLAGS = dict.fromkeys(HYDRA_COMMANDS, (JSON,))
-COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "new", "list", "report")
+COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "new", "list", "report", "completion")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER = "hydra/launcher"
 WORKERS = "hydra.launcher.workers"
