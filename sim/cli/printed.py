@@ -28,6 +28,7 @@ def of_runs(
     """
     from reports import story  # here: ``list`` does without these
     from reports.analysis import breakdown, broken, tables
+    from sim import evidence
     from sim.evidence.tables import results
 
     ordered = tables.one_study(records)
@@ -56,7 +57,7 @@ def of_runs(
             for one in top.untested
         ],
         "refused": list(refused),
-        "runs": results(records),
+        "runs": results(evidence.ordered(records)),
     }
 
 
