@@ -197,10 +197,10 @@ def test_what_differs_in_the_configuration_is_stated_with_its_cells() -> None:
 def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
     before = put(tmp_path / "a", grid(defenses=("none", "krum", "median")), command="one")
     after = put(tmp_path / "b", grid(attacks=("none", "sign_flip", "zero"), seeds=4))
-    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     page, found = difference.write(before, after)
     assert page == after / "report" / "difference.html"
-    assert {path: path.read_bytes() for path in kept} == kept
+    assert {path: path.read_bytes() for path in held} == held
     text = text_of(page.read_text())
     for sentence in found.summary:
         assert sentence.split("(")[0].strip() in text
