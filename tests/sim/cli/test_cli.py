@@ -185,7 +185,7 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, sta
         (
             ["dance"],
             "wardround: command=dance: expected one of run, compare, explain, audit, validate,"
-            " init, new, list, report\n",
+            " init, new, list, report, completion\n",
         ),
         (["list", "hospitalls"], "wardround: list=hospitalls: expected one of attack, "),
         (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
