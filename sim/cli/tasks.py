@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from omegaconf import DictConfig
 from rich.text import Text
@@ -27,6 +27,10 @@ from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
 from sim.types import Node
+
+if TYPE_CHECKING:
+    from threats.assessment import Assessment
+    from threats.system import Design
 
 
 def run(config: DictConfig, *, as_json: bool = False) -> None:
@@ -278,6 +282,17 @@ def page_of_audits(folder: Path) -> Path:
     from reports.audits import write
 
     return write(folder)
+
+
+def print_answer(design: Design, assessment: Assessment, records: Sequence[RunRecord]) -> None:
+    """Print the five sentences at the top of a verdict's page."""
+    from reports import story
+    from reports.terminal import listed
+
+    screen = Screen()
+    answer = story.answer_of_verdict(design, assessment, records)
+    for text in listed("The answer", answer, screen.width, numbered=True):
+        screen.print(text)
 
 
 def print_place(page: Path) -> None:

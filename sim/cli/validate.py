@@ -101,14 +101,8 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
         print(json.dumps(verdict.verdict_json(assessment, catalog.load()), indent=2))
     else:
         design = tried.asked.design
-        from reports import story
-        from reports.terminal import listed
-
-        screen = Screen()
-        screen.print(verdicts.closing(assessment, design, found.missing, job.command))
-        answer = story.answer_of_verdict(design, assessment, found.records)
-        for text in listed("The answer", answer, screen.width, numbered=True):
-            screen.print(text)
+        Screen().print(verdicts.closing(assessment, design, found.missing, job.command))
+        tasks.print_answer(design, assessment, found.records)
         if found.search is not None:
             Screen().print(verdicts.searched(found.search))
         tasks.print_place(found.page)
