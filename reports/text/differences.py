@@ -164,7 +164,7 @@ def _privacy(found: Difference) -> Iterator[str]:
             before, after = (words.epsilon(row[side]) for side in ("before", "after"))
             turn = "more" if row["change"] > 0 else "less"
             yield (
-                f"{words.defense(row['defense'])} spends {turn} privacy: ε = {after} after {before}"
+                f"{words.defense_first(row['defense'])} spends {turn} privacy: ε = {after} after {before}"
                 f" ({row['text']})."
             )
 

@@ -267,7 +267,7 @@ def test_the_forest_plot_draws_what_the_table_states(tmp_path: Path) -> None:
     figure = forest.differences(changes, style.PAGE, DROP)
     (axes,) = figure.axes
     labels = [one.get_text() for one in axes.get_yticklabels()]
-    assert labels == ["alie with no defense: AUROC", "alie under krum: AUROC"]
+    assert labels == ["hidden shift with no defense: AUROC", "hidden shift under Krum: AUROC"]
     krum = row(changes, defense="krum", metric="auroc")
     lines = [line for line in axes.get_lines() if set(line.get_ydata()) == {1}]
     assert [tuple(line.get_xdata()) for line in lines] == [
