@@ -87,7 +87,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], An
     """The words of a command, and what it leaves where nobody interrupts it."""
     folder = tmp_path_factory.mktemp("whole")
     asked = [criterion(), criterion(id="best", at_least=0.9999)]
-    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 60}})
+    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 30}})
     words = ("validate", f"consortium={path}", "workers=1", "search.minutes=9")
     with pytest.MonkeyPatch.context() as patch:
         few(patch)
