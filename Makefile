@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench peers privacy toolbox exports mutants clean help
+.PHONY: demo test check browser bench peers privacy toolbox exports mutants docs clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,6 +23,9 @@ check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+browser: .venv/.browser  ## open pages in Chromium, which must be installed: use them, and look for barriers with axe
+	BROWSER_TESTS=required $(BIN)/python -m pytest -m browser tests/browser
 
 bench: .venv/.bench  ## measure speed against slow references and against other tools
 	$(BIN)/python -m benchmarks
@@ -44,6 +47,10 @@ mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and co
 	$(BIN)/python -m pytest tests/whole/test_mutants.py
 	$(BIN)/python -m tests.mutants
 
+docs: .venv/.docs  ## build the documentation as a site
+	$(BIN)/sphinx-build -q -W -n -c docs -d build/doctrees . build/site
+	@echo "The site is $(CURDIR)/build/site/index.html"
+
 clean:  ## remove the virtual environment, outputs and caches
 	rm -rf .venv outputs build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -63,6 +70,10 @@ help:  ## list the targets
 	$(INSTALL) --editable '.[dev]'
 	touch $@
 
+.venv/.browser: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,browser]'
+	touch $@
+
 .venv/.bench: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,ray]'
 	touch $@
@@ -77,4 +88,8 @@ help:  ## list the targets
 
 .venv/.mutants: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,mutants]'
+	touch $@
+
+.venv/.docs: $(PINS) | .venv/.run
+	$(INSTALL) --editable '.[docs]'
 	touch $@

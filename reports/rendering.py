@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from reports import markup
 from reports.text import safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST, statement
 from sim.types import Node
+
+SCRIPT = "script.js"
 
 
 @cache
@@ -28,6 +33,19 @@ def environment() -> Environment:
     made.globals["words"] = words
     made.globals["statement"] = statement
     return made
+
+
+def page(template: str, **values: object) -> str:
+    """A whole page as HTML text: the template with the values, the script and dressed tables."""
+    made = environment().get_template(template)
+    frame = {"script": Markup(script()), "policy": Markup(markup.policy(script()))}
+    return markup.dressed(made.render(**frame, **values))
+
+
+@cache
+def script() -> str:
+    """What every page runs in a browser."""
+    return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")
 
 
 def manifest(folder: Path) -> Node:

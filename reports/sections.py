@@ -105,7 +105,7 @@ def meaning(spent: pl.DataFrame) -> list[TableRow]:
     found = list[TableRow]()
     for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
         ends = [_least(rows, descending=order) for order in (True, False)]
-        alike = [{**row, "hospital": "", "epsilon": 0.0} for row in ends]
+        alike = [{**row, "hospital": "", "run": "", "epsilon": 0.0} for row in ends]
         if alike[0] == alike[1] or len(rows) == 1:
             name = "every hospital" if len(rows) > 1 else ends[0]["hospital"]
             ends = [{**ends[0], "hospital": name}]
@@ -118,6 +118,7 @@ def _least(spent: pl.DataFrame, *, descending: bool) -> TableRow:
     row = spent.sort("advantage", descending=descending, maintain_order=True).row(0, named=True)
     return {
         "hospital": row["hospital"],
+        "run": row["run"],
         "epsilon": row["epsilon"],
         "right": words.of_100((1 + row["advantage"]) / 2),
         "at_1": words.of_100(row["tpr_at_1fpr"]),
@@ -179,10 +180,20 @@ def missing(records: Sequence[RunRecord]) -> list[TableRow]:
 
 
 def screened(records: Sequence[RunRecord]) -> list[TableRow]:
-    """Replies that were not used, one row for all designs that lost the same."""
+    """Replies that were not used, one row for all designs that lost the same.
+
+    ``cells``: the defenses of these, as the evidence names them.
+    """
     n_all = len({record.defense for record in records})
     rows = tables.screened(records).iter_rows(named=True)
-    return [row | {"defenses": _all_or(map(words.defense, row["defenses"]), n_all)} for row in rows]
+    return [
+        row
+        | {
+            "cells": row["defenses"],
+            "defenses": _all_or(map(words.defense, row["defenses"]), n_all),
+        }
+        for row in rows
+    ]
 
 
 def skipped(records: Sequence[RunRecord]) -> list[TableRow]:

@@ -47,9 +47,9 @@ from sim.config.overrides import forced
 from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, configured, tables
-from sim.evidence.tables import RESULT_COLUMNS
 from sim.inference import alone
 from sim.inference.alone import Audit
+from sim.spelling import written
 from sim.study import compare as comparing
 from sim.study import compose, designs, jobs, repeat, results, sharing
 from sim.study import validate as validating
@@ -76,9 +76,6 @@ Frame: TypeAlias = Literal["runs", "rounds", "outcomes"]
 
 NAME: Final = re.compile(r"[A-Za-z_][\w+.-]*", re.ASCII)  # a text that needs no quotes
 CONSTANTS: Final = ("null", "true", "false", "nan", "inf")  # names that are no texts
-TEXTS: Final = ("run", "consortium", "attack", "defense", "attack_success_kind")
-NUMBERS: Final = ("seed", "n_hospitals", "n_hostile", "rounds")
-TRUTHS: Final = ("attack_engaged", "defense_engaged")
 FALSE_POSITIVES: Final = (0.01, 0.1)  # rates at which an audit shows what is recognized
 CRITERION: Final = (
     *("id", "threat", "adversary", "metric", "over", "bound", "limit", "alpha", "outcome"),
@@ -129,13 +126,7 @@ class Results(_Showing):
     @property
     def results(self) -> pl.DataFrame:
         """One row a run, with the columns of ``results.csv``."""
-        kinds = dict.fromkeys(RESULT_COLUMNS, pl.Float64())
-        schema: dict[str, pl.DataType] = {
-            **kinds,
-            **dict.fromkeys(TEXTS, pl.String()),
-            **dict.fromkeys(NUMBERS, pl.Int64()),
-            **dict.fromkeys(TRUTHS, pl.Boolean()),
-        }
+        schema = tables.frame_schema(tables.RESULTS_TABLE)
         return pl.DataFrame(tables.results(self.records), schema=schema)
 
     @property
@@ -202,8 +193,9 @@ class Swept(Results):
     def figures(self) -> dict[str, Figure]:
         """The figure of a sweep, drawn anew: each metric against what differs."""
         from reports import sweeps
+        from reports.figures import style
 
-        return {"sweep": sweeps.draw(self._sweep)}
+        return {"sweep": sweeps.draw(self._sweep, style.PAGE)}
 
     @property
     def _sweep(self) -> Sweep:
@@ -543,11 +535,11 @@ def _spelled(key: str, value: object) -> str:
     if isinstance(value, list | tuple | range):
         return f"[{','.join(_spelled(key, part) for part in value)}]"
     if value is None or isinstance(value, str | int):
-        return designs.written(value)
+        return written(value)
     if isinstance(value, float) and math.isfinite(value):
-        return designs.written(value)
+        return written(value)
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return designs.written(json.loads(_plain(key, value)))
+        return written(json.loads(_plain(key, value)))
     raise InputError(key, value, "expected a text, number, truth value, None, list or mapping")
 
 

@@ -135,7 +135,7 @@ def make_chain(records: Iterable[RunRecord]) -> Chain:
     lines, starts, head = {}, 0, "0" * 64
     for run in unique:
         head = hashlib.sha256((head + run).encode()).hexdigest()
-        lines[run] = Line(head, starts, starts + 100)
+        lines[run] = Line(len(lines) + 1, head, starts, starts + 100)
         starts += 100
     return Chain(tuple(unique.values()), lines, starts, head)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from sim.types import Node
 EVIDENCE: Final = "evidence.jsonl"
 MANIFEST: Final = "manifest.json"
 LONGEST_LINE: Final = 2**30  # bytes
+RUN_KEY: Final = b'"run": "'  # the last of a line: its keys are sorted, and quotes in texts escaped
+RUN: Final = re.compile(rb'"run": "([0-9a-f]{16})"')
 
 
 def append(folder: Path, record: RunRecord) -> None:
@@ -58,8 +61,12 @@ def head(folder: Path, name: str = EVIDENCE) -> Node:
 
 @dataclass(frozen=True)
 class Line:
-    """Where the evidence has a run: its line's ``hash``, and the bytes where it starts and ends."""
+    """Where the evidence has a run: the ``number`` of its line, from 1 on, and the line's ``hash``.
 
+    ``starts`` and ``ends``: the bytes between which it stands.
+    """
+
+    number: int
     hash: str
     starts: int
     ends: int
@@ -106,7 +113,7 @@ def chain(folder: Path) -> Chain:
         for number, line in enumerate(lines_of(folder / EVIDENCE), 1):
             record, previous = _parse(folder, number, line, previous)
             records[record.run] = record
-            lines[record.run] = Line(previous, size, size + len(line))
+            lines[record.run] = Line(number, previous, size, size + len(line))
             size += len(line)
             reached = reached or promised == {"bytes": size, "hash": previous}
     except OSError as error:
@@ -117,6 +124,25 @@ def chain(folder: Path) -> Chain:
         expected = f"expected the {EVIDENCE} of which {MANIFEST} holds size and hash; it is another"
         raise InputError("folder", folder, expected)
     return Chain(tuple(ordered(records.values())), lines, size, previous)
+
+
+def located(folder: Path) -> dict[str, Line]:
+    """Where the evidence of a folder has each run, as its lines state it; ``chain`` checks them.
+
+    Raises ``InputError`` if there is no evidence.
+    """
+    found = dict[str, Line]()
+    size = 0
+    try:
+        for number, line in enumerate(lines_of(folder / EVIDENCE), 1):
+            own = sealed.last_hash(line[-sealed.SEAL_BYTES :])
+            if (run := RUN.search(line, line.rfind(RUN_KEY))) is not None:
+                found[run[1].decode()] = Line(number, own, size, size + len(line))
+            size += len(line)
+    except (OSError, sealed.BrokenError) as error:
+        expected = f"expected a folder with {EVIDENCE} ({reason(error)})"
+        raise InputError("folder", folder, expected) from error
+    return found
 
 
 def ordered(records: Iterable[RunRecord]) -> list[RunRecord]:

@@ -55,6 +55,24 @@ def shown(value: object) -> str:
     return cut(value if isinstance(value, str) else json.dumps(value), SHOWN)
 
 
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value by its dotted key; a pair of a name and a node counts as that key."""
+    is_list = isinstance(node, list) and len(node) > 0
+    if is_list and all(isinstance(item, list) and len(item) == 2 for item in node):
+        node = {str(name): value for name, value in node}
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def texts(config: Node) -> dict[str, str]:
+    """Every value of a configuration as text, by its dotted key."""
+    found = _flat(config)
+    return {key: value if isinstance(value, str) else canonical(value) for key, value in found}
+
+
 def _first(scope: Scope, one: Node, other: Node) -> Difference:
     left = dict(_flat(one))
     right = dict(_flat(other))
@@ -76,15 +94,3 @@ def _following(node: Any, n_hostile: object) -> Any:
     if isinstance(node, (list, tuple)):
         return [_following(item, n_hostile) for item in node]
     return node
-
-
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value by its dotted key; a pair of a name and a node counts as that key."""
-    is_list = isinstance(node, list) and len(node) > 0
-    if is_list and all(isinstance(item, list) and len(item) == 2 for item in node):
-        node = {str(name): value for name, value in node}
-    if isinstance(node, Mapping) and node:
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node

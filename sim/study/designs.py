@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,6 +15,7 @@ from pydantic import JsonValue
 from sim.config.groups import STACK
 from sim.config.words import BESIDE, OF_FEDERATION, key_of
 from sim.errors import InputError, RefusedError, UndefinedError
+from sim.spelling import written
 from sim.study import compose
 from sim.study.compose import Cell
 from sim.study.experiment import Experiment
@@ -28,10 +28,6 @@ from threats.system import Design, Stack
 NONE: Final = "none"
 OWN_PATH: Final = "consortium.path"
 NOT_COMPOSED: Final = ("search", "seeds", "workers")  # what a run's configuration has not
-# signs that are escaped in the key of a mapping, as Hydra has it
-ESCAPED: Final = re.compile(r"([\\()\[\]{}:=, \t])")
-BEFORE_A_QUOTE: Final = re.compile(r"(\\*)('|$)")  # backslashes, which Hydra halves there
-KEY: Final = re.compile(r"[\w\\()\[\]{}:=, \t/.+$%*@?|-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -130,33 +126,6 @@ def _federation(design: Design, path: str | None) -> Iterator[str]:
         yield f"training.{key}={written(value)}"
     for key, value in federation.adversary.model_dump(exclude_none=True).items():
         yield f"adversary.{key}={written(value)}"
-
-
-def written(value: JsonValue) -> str:
-    """A plain value as Hydra reads it back from an override.
-
-    Raises ``InputError`` for the key of a mapping that an override cannot hold.
-
-    >>> written({"a b": ["it's", None, 1.5]})
-    "{a\\\\ b:['it\\\\'s',null,1.5]}"
-    """
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{_key(key)}:{written(part)}' for key, part in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(written, value))}]"
-    if isinstance(value, str):
-        return f"'{re.sub(BEFORE_A_QUOTE, _doubled, value)}'"
-    return json.dumps(value)
-
-
-def _doubled(found: re.Match[str]) -> str:
-    return 2 * found[1] + ("\\'" if found[2] else "")
-
-
-def _key(key: str) -> str:
-    if not KEY.fullmatch(key):
-        raise InputError("design", key, "expected a key of letters, digits and signs of ASCII")
-    return ESCAPED.sub(r"\\\1", key)
 
 
 def stack_words(stack: Stack) -> list[str]:

@@ -1,11 +1,12 @@
 """Studies for tests of reports, and pages, tables and terminal output as these tests read them."""
 
+import json
 import re
 from io import StringIO
 
 from rich.console import Console
 
-from reports import page
+from reports import markup, page, rendering
 from reports.analysis import tables
 from sim.evidence import (
     Conflict,
@@ -65,10 +66,25 @@ def html_of(records, **manifest) -> str:
     return page.render(page.content(ordered, known, show_reconstructions=False), {})
 
 
-def text_of(html: str) -> str:
+def without_scripts(html: str) -> str:
+    """The page without its policy, its one script and its data, which hold no markup."""
+    script = rendering.script()
+    own = (f"<script>{script}</script>", f' content="{markup.policy(script)}"')
+    assert [html.count(one) for one in own] == [1, 1]
+    html = html.replace('<meta http-equiv="Content-Security-Policy"' + own[1] + ">", "")
+    data = re.findall(r'<script type="application/json" id="\w+">(.*?)</script>', html, re.DOTALL)
+    assert all(json.loads(one) is not None and not set("<>&") & set(one) for one in data)
     return re.sub(
-        r"<[^>]*>", " ", re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", html, flags=re.DOTALL)
+        r'<script type="application/json" id="\w+">.*?</script>',
+        "",
+        html.replace(own[0], ""),
+        flags=re.DOTALL,
     )
+
+
+def text_of(html: str) -> str:
+    unseen = r"<style>.*?</style>|<svg.*?</svg>|<script.*?</script>"
+    return re.sub(r"<[^>]*>", " ", re.sub(unseen, " ", html, flags=re.DOTALL))
 
 
 def row(frame, **where):

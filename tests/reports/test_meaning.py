@@ -18,6 +18,7 @@ def row(
     return {
         "defense": defense,
         "hospital": hospital,
+        "run": f"of {hospital}",
         "epsilon": epsilon,
         **dict(zip(names, bounds, strict=True)),
     }
@@ -41,7 +42,7 @@ def test_hospitals_that_are_alike_share_a_row() -> None:
     spent = [row("a", 7.999, 0.5941, 0.2531, 0.0761), row("b", 7.998, 0.5939, 0.2529, 0.0765)]
     (found,) = sections.meaning(pl.DataFrame(spent))
     assert (found["hospital"], found["epsilon"]) == ("every hospital", 7.999)
-    assert (found["right"], found["at_1"], found["at_01"]) == (80, 26, 8)
+    assert (found["right"], found["at_1"], found["at_01"], found["run"]) == (80, 26, 8, "of a")
 
 
 def test_each_defense_has_rows_of_its_own() -> None:

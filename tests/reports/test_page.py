@@ -28,7 +28,7 @@ from tests.records import (
     make_inversion,
     make_record,
 )
-from tests.reports.reading import everything, grid, html_of, text_of
+from tests.reports.reading import everything, grid, html_of, text_of, without_scripts
 
 FORBIDDEN = re.compile(r"\b(safe|safely|safety|compliant|compliance|breach\w*)\b", re.IGNORECASE)
 SECRET = {"age": "SECRET-63", "sex": "SECRET-male"}
@@ -49,7 +49,7 @@ def folder(tmp_path):
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
     """Pages without figures, for tests of what they state: drawing takes most of the time."""
-    monkeypatch.setattr(page, "draw", lambda *_, **__: {})
+    monkeypatch.setattr(page, "drawings", lambda *_, **__: iter(()))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,8 @@ def test_visibility_tables_state_what_a_defense_changes_once_for_all_designs_tha
         },
     ]
     html = html_of(records)
-    assert "<td>sees → no</td><td>derives → sees</td>" in html
+    assert ">sees → no</td>" in html
+    assert ">derives → sees</td>" in html
 
 
 def test_gallery_shows_equal_reconstructions_once():
@@ -144,7 +145,8 @@ def test_settings_are_those_that_all_runs_share():
 
 def test_page_has_every_part_and_its_figures(whole):
     html = (whole / "report" / "index.html").read_text()
-    pictures = {path.stem for path in (whole / "report" / "figures").glob("*.png")}
+    pictures = set(re.findall(r'id="fig-([^"]*)"', html))
+    assert not (whole / "report" / "figures").exists()
     assert pictures == {
         "heat_map",
         "tradeoff",
@@ -154,7 +156,6 @@ def test_page_has_every_part_and_its_figures(whole):
         "gallery",
         "privacy_spent",
     }
-    assert all(f'id="fig-{name}"' in html for name in pictures)
     sections = (
         "answer",
         "attacks",
@@ -197,7 +198,7 @@ class Links(HTMLParser):
 
 
 def test_page_is_self_contained_and_its_links_stay_inside(whole):
-    html = (whole / "report" / "index.html").read_text()
+    html = without_scripts((whole / "report" / "index.html").read_text())
     links = Links()
     links.feed(html)
     assert links.loaded == []
@@ -211,12 +212,12 @@ def test_page_is_self_contained_and_its_links_stay_inside(whole):
 
 
 def test_same_evidence_gives_the_same_bytes(whole):
-    files = [whole / "report" / "index.html", whole / "report" / "figures" / "heat_map.png"]
-    before = [path.read_bytes() for path in files]
-    assert page.write_report(whole) == files[0]
-    assert [path.read_bytes() for path in files] == before
-    assert page.write_report(whole, evidence.read(whole)) == files[0]
-    assert [path.read_bytes() for path in files] == before
+    written = whole / "report" / "index.html"
+    before = written.read_bytes()
+    assert page.write_report(whole) == written
+    assert written.read_bytes() == before
+    assert page.write_report(whole, evidence.read(whole)) == written
+    assert written.read_bytes() == before
 
 
 def test_page_never_states_what_a_simulation_cannot_know(whole):
@@ -313,7 +314,7 @@ def test_page_escapes_hostile_names():
     more["screened"] = [Screened(round=1, hospital=evil, reason=evil)]
     records = [make_record(defense=d, seed=s, **more) for d in ("none", "krum") for s in range(2)]
     html = html_of(records, command=evil, machine=evil)
-    assert "<script" not in html
+    assert "<script" not in without_scripts(html)
     assert "&lt;script&gt;" in html
 
 
@@ -361,7 +362,7 @@ def test_many_hospitals_are_cut_to_the_hardest_hit_and_it_is_stated():
     html = html_of(records)
     assert "site_099" in html
     assert "76 more are in the evidence" in html
-    assert "<td>site_010" not in html
+    assert ">site_010<" not in html
 
 
 def test_evidence_of_another_schema_is_refused_in_one_line(folder):

@@ -56,7 +56,9 @@ def page_of(records: Sequence[RunRecord], manifest: dict[str, Any] | None = None
 
 
 def plain(markup: str) -> str:
-    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", markup, flags=re.DOTALL)
+    text = re.sub(
+        r"<style>.*?</style>|<svg.*?</svg>|<script.*?</script>", " ", markup, flags=re.DOTALL
+    )
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\xa0", " ").split())
 
 
@@ -83,7 +85,8 @@ def rows(markup: str, name: str) -> list[list[str]]:
     """The cells of every table row of a section."""
     bodies = re.findall(r"<tbody>(.*?)</tbody>", section(markup, name), re.DOTALL)
     lines = [line for body in bodies for line in re.findall(r"<tr.*?</tr>", body, re.DOTALL)]
-    return [[plain(cell) for cell in re.findall(r"<td.*?</td>", line, re.DOTALL)] for line in lines]
+    cells = r"<t[dh]\b.*?</t[dh]>"
+    return [[plain(cell) for cell in re.findall(cells, line, re.DOTALL)] for line in lines]
 
 
 def everything_stated(markup: str) -> list[str]:
@@ -92,6 +95,7 @@ def everything_stated(markup: str) -> list[str]:
     """
     texts = (
         [text for lines in answers(markup).values() for text in lines]
+        + items(markup, "answer")
         + items(markup, "broken")
         + items(markup, "cautions")
     )
@@ -117,7 +121,8 @@ def test_training_that_broke_down_comes_first_with_its_rounds(name: str) -> None
     markup = study(name)[1]
     assert items(markup, "broken") == STATED[name]["broken"]
     if STATED[name]["broken"]:
-        assert markup.index('id="broken"') < markup.index('id="answer"')
+        assert markup.index('href="#broken"') < markup.index(items(markup, "answer")[0][:20])
+        assert markup.index('id="broken"') < markup.index('id="next"')
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
@@ -341,7 +346,7 @@ def test_where_every_seed_fell_materially_every_attacked_cell_of_the_map_is_fram
     records: list[RunRecord],
 ) -> None:
     cells, marked = tables.cells(records), backdoors.backdoors(records)
-    figure = heat_map(cells, marked)
+    figure = heat_map(cells, style.PAGE, marked)
     red = [
         p
         for p in figure.axes[0].patches

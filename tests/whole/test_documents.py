@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,17 +17,16 @@ import numpy as np
 import pytest
 
 from sim import plugins
-from sim.cli import command
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.study.run import run
 from tests import ROOT
+from tests.documented import PAGES, of_program
 from tests.federation import experiment
 
 # one process makes what all tests of this file look at
 pytestmark = pytest.mark.xdist_group("documents")
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SMALL = ("consortium=heart12", "model=logistic", "training.rounds=2")
 CODE = ("sim", "clients", "aggregators", "attacks", "threats", "reports", "benchmarks")
@@ -45,16 +43,6 @@ def example() -> dict[str, str]:
         r"(?m)^    # ([\w/]+\.(?:py|yaml))\n((?:    (?!# [\w/]+\.\w+$).*\n|\n)+)", GUIDE
     )
     return {path: dedent(text).rstrip("\n") + "\n" for path, text in found}
-
-
-def commands(text: str) -> list[list[str]]:
-    """The words of each command of the program in the indented blocks of a page, without its forms
-    with placeholders.
-    """
-    lines = re.findall(r"(?m)^    (?:\.venv/bin/)?wardround (.*)$", text.replace("\\\n", " "))
-    return [
-        shlex.split(line) for line in lines if not re.search(r"\[[A-Z]|\.\.\.|\b[A-Z]{3,}\b", line)
-    ]
 
 
 PROGRAM = """
@@ -103,7 +91,9 @@ def commanded(folder: Path) -> Called:
     """The commands of the guide's example on a small design, one after the other, and its run with
     the default adversary.
     """
-    lines = [line for line in commands(GUIDE) if "plugins=[my_package]" in line]
+    lines = [
+        line for line in of_program(ROOT / "CONTRIBUTING.md") if "plugins=[my_package]" in line
+    ]
     assert [line[0] for line in lines] == ["explain", "run", "compare"]
     more = {
         "explain": (),
@@ -234,21 +224,6 @@ def test_every_object_that_a_page_names_is_there(page: Path) -> None:
     dotted = [token.removeprefix("python -m ") for token in tokens(page)]
     named = [name for name in dotted if re.fullmatch(rf"({'|'.join(CODE)})(\.\w+)+", name)]
     assert [name for name in named if not _is_there(name)] == []
-
-
-@each_page
-def test_every_command_of_a_page_is_composed(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for line in commands(page.read_text(encoding="utf-8")):
-        if (
-            line[0] in ("run", "compare", "explain")
-            and "--config-dir" not in line
-            and "-m" not in line
-        ):
-            code = command.main([*line, "--cfg", "job"])
-            assert code == 0, (line, capfd.readouterr().err)
 
 
 @each_page

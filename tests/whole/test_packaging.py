@@ -89,6 +89,8 @@ def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
     for text in (
         *PROJECT["project"]["dependencies"],
         *PROJECT["project"]["optional-dependencies"]["dev"],
+        *PROJECT["project"]["optional-dependencies"]["browser"],
+        *PROJECT["project"]["optional-dependencies"]["docs"],
         *PROJECT["project"]["optional-dependencies"]["exports"],
         *PROJECT["project"]["optional-dependencies"]["mutants"],
     ):

@@ -18,7 +18,7 @@ HOSPITAL = {
     **dict.fromkeys(("brier", "auroc"), pl.Float64),
 }
 SPENT = {
-    **dict.fromkeys(("defense", "hospital"), pl.String),
+    **dict.fromkeys(("defense", "hospital", "run"), pl.String),
     **dict.fromkeys(("n_train", "steps"), pl.Int64),
     **dict.fromkeys(("epsilon", "noise_multiplier", "sample_rate", "delta"), pl.Float64),
     **dict.fromkeys(("advantage", "tpr_at_1fpr", "tpr_at_01fpr"), pl.Float64),
@@ -75,7 +75,7 @@ def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
 
 
 def spent(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """Record-level privacy of each defense and hospital in its costliest run, largest first."""
+    """Record-level privacy of each defense and hospital in its costliest ``run``, largest first."""
     rows = (row for record in records if record.privacy is not None for row in _spent_rows(record))
     by = ("defense", "hospital")
     most = pl.col("epsilon") == pl.col("epsilon").max().over(by)
@@ -122,7 +122,7 @@ def _hospital_rows(record: RunRecord) -> Iterator[TableRow]:
 def _spent_rows(record: RunRecord) -> Iterator[TableRow]:
     assert record.privacy is not None
     for one in record.privacy.hospitals:
-        known = {"defense": record.defense, "delta": record.privacy.delta}
+        known = {"defense": record.defense, "run": record.run, "delta": record.privacy.delta}
         epsilon = record.value("epsilon", one.hospital)
         yield {**known, "epsilon": epsilon, **one.model_dump()}
 

@@ -1,0 +1,56 @@
+"""The browser, and the pages that it opens: a comparison that was run, a verdict and a sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports import page, sweeps
+from sim import evidence
+from tests import studies
+from tests.assessed import make_design
+from tests.browser import opening
+from tests.records import addressed, make_record
+from tests.reports.test_validation import validated
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with opening.browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of seven hospitals under real attacks and defenses."""
+    folder = tmp_path_factory.mktemp("comparison")
+    records, manifest = studies.golden("breast7")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for record in records:
+        evidence.append(folder, record)
+    return page.write_report(folder, records)
+
+
+@pytest.fixture(scope="session")
+def verdict(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a design that was judged, beside that of its runs."""
+    folder = tmp_path_factory.mktemp("verdict")
+    validated(folder, make_design())
+    return folder / "report" / "index.html"
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of runs that differ in a number."""
+    folder = tmp_path_factory.mktemp("sweep")
+    for place, rate in enumerate((0.1, 0.2, 0.4)):
+        config = {"training": {"rounds": 4, "learning_rate": rate}, "seed": 0}
+        config |= {"report": {"material_drop": 0.05}}
+        one = make_record(figures={"auroc": 0.9 - rate}, config=config)
+        (folder / str(place)).mkdir()
+        evidence.append(folder / str(place), addressed(one))
+    return sweeps.write(folder)[0]

@@ -1,0 +1,197 @@
+"""Every command of the documents is one: cheap ones are run, others are composed or planned, and
+none is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from docs.images.draw import KINDS
+from sim import plugins
+from tests import ROOT, own_data
+from tests.commands import wardround
+from tests.documented import PAGES, Line, blocks, lines
+from tests.whole.test_documents import example
+
+# one process composes what all tests of this file look at
+pytestmark = pytest.mark.xdist_group("documents")
+
+RUN = ("explain", "init", "list", "new")  # commands that compute little, and are run as they stand
+COMPOSED = ("run", "compare", "audit")  # others are composed here, and run small by `make privacy`
+SMALL = {
+    "run": ("training.rounds=1",),
+    "compare": ("training.rounds=1", "seeds=1", "workers=1"),
+    "audit": ("training.rounds=1", "seeds=1", "audit.canaries=60"),
+    "validate": ("training.rounds=1", "seeds=1", "workers=1"),
+}
+# commands of which a page states that they end with another code than 0, and why
+ENDS = {
+    "wardround explain consortium=heart4 defense=krum": 2,  # Krum needs five hospitals
+}
+# what stands for a reader's own: the commands with it are run on made-up hospitals
+OWN = {
+    "consortium.path=FOLDER": "consortium.path=hospitals",
+    "consortium.label=COLUMN": "consortium.label=Diagnosis",
+    "consortium.positive=VALUE": "consortium.positive=M",
+}
+# what a reader's shell does, and no program of the project
+SHELL = (
+    r"git clone <this repository> wardround( && cd wardround)?",
+    r"cd [\w./-]+",
+    r"export PYTHONPATH=\.",
+)
+# the flags of other modules that the documents use
+FLAGS = {
+    "pytest": ("-m", "slow", "-s"),
+    "benchmarks": ("--quick",),
+    "tests.mutants": tuple(
+        re.findall(r'"(--\w+)"', (ROOT / "tests/mutants/__main__.py").read_text(encoding="utf-8"))
+    ),
+}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@each_page
+def test_every_block_of_code_is_of_a_kind_that_a_test_reads(page: Path) -> None:
+    assert [block.line for block in blocks(page) if not block.kind] == []
+
+
+def test_the_documents_have_commands() -> None:
+    found = [line for page in PAGES for line in lines(page)]
+    assert len(found) > 90
+    assert {line.words[0] for line in found} >= {"wardround", "make", "python", "git"}
+
+
+@each_page
+def test_every_command_of_another_program_is_known(page: Path) -> None:
+    before = list[Line]()
+    for line in lines(page):
+        if line.words[0] != "wardround":
+            assert _is_known(line, before), str(line)
+        before.append(line)
+
+
+def _is_known(line: Line, before: Sequence[Line]) -> bool:
+    """Whether a line's program has what it is asked for, given the lines before it."""
+    program, *words = line.words
+    if program == "make":
+        targets = re.findall(r"(?m)^(\w+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"))
+        return bool(words) and set(words) <= set(targets)
+    if program == "python":
+        return _is_python_command(words, before)
+    return any(re.fullmatch(form, " ".join(line.words)) for form in SHELL)
+
+
+def _is_python_command(words: Sequence[str], before: Sequence[Line]) -> bool:
+    if words[0] != "-m":
+        script, *given = words
+        kind = given[:-2]
+        drawn = script == "docs/images/draw.py" and len(kind) == 1 and kind[0] in KINDS
+        changes = script == "docs/images/draw_changes.py" and not kind
+        return (drawn or changes) and _is_written(given[-2], before)
+    module, *given = words[1:]
+    if module.startswith("reports.analysis."):
+        return find_spec(module) is not None and all(_is_written(one, before) for one in given)
+    flags = FLAGS.get(module)
+    if flags is None:
+        return False
+    named = [one for one in given if one not in flags]
+    if module == "benchmarks":
+        return all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in named)
+    if module == "pytest":
+        return all((ROOT / name).is_file() or name in example() for name in named)
+    values = [name for name in named if name != "DIR" and not name.isdigit()]
+    return all((ROOT / name).exists() for name in values)
+
+
+def _is_written(folder: str, before: Sequence[Line]) -> bool:
+    """Whether a command of the page writes its evidence into the folder."""
+    given = [word for line in before for word in line.words]
+    return any(
+        word.startswith((f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}")) for word in given
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "make tea",
+        "make",
+        "curl example.org",
+        "python -m benchmarks nothing",
+        "python -m tests.mutants --frobnicate",
+        "python -m pytest tests/none.py",
+        "python -m reports.analysis.numbers outputs/nobody",
+        "python docs/images/draw.py none outputs/x y.png",
+        "python -c pass",
+        "cd x && y",
+    ],
+)
+def test_an_unknown_command_is_found(words: str) -> None:
+    assert not _is_known(Line(PAGES[0], 1, tuple(shlex.split(words))), [])
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A reader's folder, with the files of the guide's example and seven hospitals of their own."""
+    for path, text in example().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    (tmp_path / "my_package" / "__init__.py").touch()
+    for folder in ("hospitals", "my-consortium/hospitals"):
+        own_data.folder(tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plugins.CHOSEN, "")
+    before = set(sys.modules)
+    yield
+    plugins.source_hash.cache_clear()
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "my_package" or name.startswith("own_"):
+            del sys.modules[name]
+
+
+@each_page
+@pytest.mark.usefixtures("reader")
+def test_every_command_of_a_page_is_run_or_composed(
+    page: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for line in lines(page):
+        program, *words = line.words
+        if program == "cd" and len(words) == 1:
+            monkeypatch.chdir(words[0])
+        if program == "export":
+            monkeypatch.syspath_prepend(Path.cwd())
+        if program == "wardround":
+            code = wardround(*_cheap(words))
+            assert code == ENDS.get(shlex.join(line.words), 0), (str(line), capfd.readouterr().err)
+
+
+def _cheap(words: Sequence[str]) -> list[str]:
+    """The words of a command that computes little: those that stand there, or those that compose or
+    plan what they would run.
+    """
+    command, *rest = [OWN.get(word, word) for word in words]
+    if command in RUN:
+        return [command, *rest]
+    if command == "validate":
+        return [command, *rest, *(["--plan"] if "--plan" not in rest else [])]
+    assert command in COMPOSED, f"no test runs, plans or composes wardround {command}"
+    return [command, *_of_one_job(rest), "--cfg", "job"]
+
+
+def _of_one_job(words: Sequence[str]) -> list[str]:
+    """The words of a command, or those of the first job of a sweep."""
+    if "-m" not in words:
+        return list(words)
+    first = [re.sub(r"^([^=\[]+=[^,\[]+),.*$", r"\1", word) for word in words]
+    return [word for word in first if word != "-m" and not word.startswith("hydra")]
