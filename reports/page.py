@@ -189,12 +189,15 @@ def drawings(
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
     lost = _not_defined(cells, records, refused)
+    most = multiples.MOST_EFFECTS
     if len(acting) + len(lost) > 1:
         marked = backdoors.backdoors(records)
         read = leaks.leaks(records)
         yield "heat_map", _make(heat_map, acting, marked=marked, undefined=lost, read=read)
     if not (points := _tradeoff(records)).is_empty():
         yield "tradeoff", _make(charts.tradeoff, points)
+        scores = tables.hospital_scores(records, points)
+        yield from _in_parts("hospital_scores", multiples.hospital_scores, scores, most)
     yield from _breakdown(everything, refused)
     if not (selected := weights.leaving_out(records)).is_empty():
         chance = records[0].n_hostile / records[0].n_hospitals
@@ -202,7 +205,6 @@ def drawings(
     if not (prices := costs.costs(records)).is_empty():
         yield "hospital_costs", _make(charts.hospital_costs, prices)
     effects = tables.hospital_effects(records)
-    most = multiples.MOST_EFFECTS
     yield from _in_parts("hospital_effects", multiples.hospital_effects, effects, most)
     trained = [record for record in records if not broken.untrained(record)]
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
@@ -217,6 +219,8 @@ def drawings(
         yield "membership", _make(curves.membership, asked, looks=looks)
     if shown := sections.gallery(records, show_reconstructions=show_reconstructions):
         yield "gallery", _make(gallery, shown)
+    if not (budgets := tables.privacy_utility(records)).is_empty():
+        yield "privacy_utility", _make(privacy.privacy_utility, budgets)
     if not (spent := tables.spent(records)).is_empty():
         yield "privacy_spent", _make(charts.privacy_spent, spent, looks=looks)
 

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 from markupsafe import Markup
 
-from reports import dfd, rendering, sections
+from reports import dfd, rendering, sections, story
 from reports.analysis import changes
 from reports.dfd import Badge
 from reports.figures import style
@@ -223,6 +223,7 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         runs=_runs(found.chain),
         provisions={threat.id: provisions(threat, known) for threat in known.threats},
         explained=sections.explained(found.chain.records),
+        **story.of_verdict(design, assessment, found.chain.records, manifest, known),
     )
 
 

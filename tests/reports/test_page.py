@@ -154,10 +154,12 @@ def test_page_has_every_part_and_its_figures(whole):
         "heat_map",
         "tradeoff",
         "hospital_effects",
+        "hospital_scores",
         "convergence",
         "reconstruction",
         "gallery",
         "privacy_spent",
+        "privacy_utility",
     }
     sections = (
         "answer",

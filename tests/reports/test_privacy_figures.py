@@ -76,7 +76,7 @@ def test_many_hospitals_are_gray_beyond_the_colors() -> None:
     colors = [one.lines[0].get_color() for one in axes.containers]
     assert colors[0] == style.BLACK
     assert len(set(colors[1:7])) == 6
-    assert set(colors[7:]) == {style.FAINT}
+    assert set(colors[7:]) == {style.SOFT}
     assert len(legend(axes)) == 7
 
 
