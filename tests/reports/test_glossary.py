@@ -7,7 +7,9 @@ import re
 import pytest
 
 from reports.text import glossary
+from tests.assessed import make_design
 from tests.reports.reading import everything, html_of
+from tests.reports.test_validation import validated
 from tests.studies import STUDIES
 
 # Terms of the field with all their spellings, and the entry that explains each. This list was made
@@ -118,14 +120,14 @@ def unused(page: str) -> set[str]:
     return found
 
 
-def pages() -> dict[str, str]:
-    made = {name: html_of(study()) for name, study in STUDIES.items()}
-    return made | {"everything": html_of(everything())}
-
-
 @pytest.fixture(scope="module")
-def made() -> dict[str, str]:
-    return pages()
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Pages by name: of made studies, of every part that a page can have, and of a verdict."""
+    folder = tmp_path_factory.mktemp("verdict")
+    validated(folder, make_design())
+    verdict = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    pages = {name: html_of(study()) for name, study in STUDIES.items()}
+    return pages | {"everything": html_of(everything()), "verdict": verdict}
 
 
 def test_every_term_that_a_page_uses_is_explained_on_it(made: dict[str, str]) -> None:
