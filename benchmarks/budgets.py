@@ -67,6 +67,7 @@ def points(result: Result) -> pl.DataFrame:
     """The rows of a result as the frame that the figure takes."""
     rows = [
         {
+            "defense": "",
             "epsilon": math.inf if row["epsilon"] == NO_PRIVACY else float(row["epsilon"]),
             "hospital": row["hospital"],
             "auroc": row["AUROC"],
@@ -81,3 +82,4 @@ def points(result: Result) -> pl.DataFrame:
 def draw(result: Result, axes: Axes) -> None:
     """AUROC by budget, with 95 % intervals over seeds."""
     draw_utility(axes, points(result))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)

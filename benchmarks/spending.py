@@ -54,3 +54,4 @@ def draw(result: Result, axes: Axes) -> None:
         for row in result["rows"]
     ]
     draw_spending(axes, pl.DataFrame(rows))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)

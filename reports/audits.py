@@ -1,8 +1,9 @@
-"""The page of a folder's audits, with its figure beside it as a PNG file."""
+"""The page of a folder's audits, with its figure in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from reports import rendering
 from reports.figures import style
 from reports.figures.audits import audit_bounds
+from reports.figures.style import Make
 from reports.text import audits as words
 from sim import files
 from sim.evidence import audits
@@ -27,8 +29,7 @@ def write(folder: Path) -> Path:
     Raises ``InputError`` if the folder holds no audits, or others than its manifest names.
     """
     read = audits.read(folder)
-    figure = audit_bounds(table(read))
-    svg = style.written(figure, folder / "report" / "figures" / f"{FIGURE}.png")
+    svg = style.inline(partial(audit_bounds, table(read)), FIGURE)
     page = rendering.page(
         PAGE,
         first=read[0],
@@ -41,6 +42,11 @@ def write(folder: Path) -> Path:
     target = folder / "report" / "index.html"
     files.replace(target, page.encode())
     return target
+
+
+def makers(folder: Path) -> Iterator[tuple[str, Make]]:
+    """How each figure of the page is made, by file name. Raises as ``write`` does."""
+    yield FIGURE, partial(audit_bounds, table(audits.read(folder)))
 
 
 def table(found: Sequence[Audit]) -> pl.DataFrame:

@@ -1,8 +1,8 @@
-"""One self-contained HTML page from an evidence folder, with its figures beside it as PNG files."""
+"""One self-contained HTML page from an evidence folder, with its figures in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from reports.analysis import (
 from reports.figures import charts, curves, multiples, privacy, style
 from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
+from reports.figures.style import Make, Width
 from reports.text import findings
 from sim import evidence, files
 from sim.evidence import Line, RunRecord
@@ -51,9 +52,9 @@ RUNS = "runs.html"  # the page of all runs, where the index is that of a design'
 
 
 class Drawing(Protocol):
-    """Calls of ``style.written``, which may be done elsewhere while the page is made."""
+    """Calls of ``style.inline``, which may be done elsewhere while the page is made."""
 
-    def ask(self, figure: Figure, path: Path, /) -> None:
+    def ask(self, make: Make, name: str, /) -> None:
         """Ask for one figure."""
         ...
 
@@ -68,9 +69,9 @@ class Here:
     def __init__(self) -> None:
         self._texts = list[str]()
 
-    def ask(self, figure: Figure, path: Path) -> None:
+    def ask(self, make: Make, name: str) -> None:
         """Draw one figure."""
-        self._texts.append(style.written(figure, path))
+        self._texts.append(style.inline(make, name))
 
     def answers(self) -> list[str]:
         """The figures so far."""
@@ -84,7 +85,6 @@ def prepare() -> None:
     blank = style.new_figure(1, 1)
     blank.add_subplot()
     style.svg(blank, "blank")
-    style.png(blank)
 
 
 def write_report(
@@ -110,8 +110,8 @@ def write_report(
     drawing = drawing or Here()
     titles = list[str]()
     refused = manifest["refused"] or ()
-    for title, figure in _drawn_in_turn(records, refused, show_reconstructions):
-        drawing.ask(figure, folder / "report" / "figures" / f"{title}.png")
+    for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
+        drawing.ask(make, title)
         titles.append(title)
     values = content(
         records,
@@ -125,10 +125,21 @@ def write_report(
     return target
 
 
-def figures(everything: Sequence[RunRecord], manifest: Node) -> dict[str, Figure]:
+def figures(
+    everything: Sequence[RunRecord], manifest: Node, width: Width = style.PAGE
+) -> dict[str, Figure]:
     """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    return draw(of_study(everything, facts), facts["refused"] or ())
+    return draw(of_study(everything, facts), facts["refused"] or (), width=width)
+
+
+def makers(
+    everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool
+) -> Iterator[tuple[str, Make]]:
+    """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
+    facts = dict.fromkeys(MANIFEST) | manifest
+    records = of_study(everything, facts)
+    return drawings(records, facts["refused"] or (), show_reconstructions=show_reconstructions)
 
 
 def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
@@ -142,53 +153,59 @@ def draw(
     refused: Sequence[undefined.Refused] = (),
     *,
     show_reconstructions: bool = False,
+    width: Width = style.PAGE,
 ) -> dict[str, Figure]:
-    """The figures that these records have data for, by file name.
+    """The figures that these records have data for, by file name; see ``drawings``."""
+    found = drawings(everything, refused, show_reconstructions=show_reconstructions)
+    return {name: make(width) for name, make in found}
+
+
+def drawings(
+    everything: Sequence[RunRecord],
+    refused: Sequence[undefined.Refused] = (),
+    *,
+    show_reconstructions: bool = False,
+) -> Iterator[tuple[str, Make]]:
+    """How each figure that these records have data for is made, by file name.
 
     Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
     data that is not public are drawn only with ``show_reconstructions``.
     """
-    return dict(_drawn_in_turn(everything, refused, show_reconstructions))
-
-
-def _drawn_in_turn(
-    everything: Sequence[RunRecord],
-    refused: Sequence[undefined.Refused],
-    show_reconstructions: bool,
-) -> Iterator[tuple[str, Figure]]:
     records = breakdown.in_focus(everything)
     cells = tables.cells(records)
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
-    panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
-    trained = [record for record in records if not broken.untrained(record)]
-    by_round = tables.curves([record for record in trained if record.attack in panels])
     lost = _not_defined(cells, records, refused)
-    shown = sections.gallery(records, show_reconstructions=show_reconstructions)
-    drawings = {
-        "heat_map": (
-            len(acting) + len(lost) > 1,
-            partial(heat_map, acting, backdoors.backdoors(records), lost, leaks.leaks(records)),
-        ),
-        "tradeoff": _drawing(charts.tradeoff, _tradeoff(records)),
-        "breakdown": _breakdown(everything, refused),
-        "hospital_costs": _drawing(charts.hospital_costs, costs.costs(records)),
-        "hospital_effects": _drawing(multiples.hospital_effects, tables.hospital_effects(records)),
-        "convergence": _drawing(multiples.convergence, by_round, looks),
-        "reconstruction": _drawing(
-            charts.reconstruction, tables.inversions(records).drop_nulls(["rate", "summed"]), looks
-        ),
-        "clip_over_rounds": _drawing(privacy.clip_over_rounds, tables.clips(records)),
-        "membership": (
-            bool(asked := membership.cells(records)),
-            partial(curves.membership, asked, looks),
-        ),
-        "gallery": (bool(shown), partial(gallery, shown)),
-        "privacy_spent": _drawing(charts.privacy_spent, tables.spent(records), looks),
-    }
-    for name, (wanted, make) in drawings.items():
-        if wanted:
-            yield from _numbered(name, make())
+    if len(acting) + len(lost) > 1:
+        marked = backdoors.backdoors(records)
+        read = leaks.leaks(records)
+        yield "heat_map", _make(heat_map, acting, marked=marked, undefined=lost, read=read)
+    if not (points := _tradeoff(records)).is_empty():
+        yield "tradeoff", _make(charts.tradeoff, points)
+    yield from _breakdown(everything, refused)
+    if not (selected := weights.leaving_out(records)).is_empty():
+        chance = records[0].n_hostile / records[0].n_hospitals
+        yield "detection", _make(multiples.detection, selected, by_chance=chance)
+    if not (prices := costs.costs(records)).is_empty():
+        yield "hospital_costs", _make(charts.hospital_costs, prices)
+    effects = tables.hospital_effects(records)
+    most = multiples.MOST_EFFECTS
+    yield from _in_parts("hospital_effects", multiples.hospital_effects, effects, most)
+    trained = [record for record in records if not broken.untrained(record)]
+    panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
+    by_round = tables.curves([record for record in trained if record.attack in panels])
+    yield from _in_parts("convergence", multiples.convergence, by_round, looks=looks)
+    inversions = tables.inversions(records).drop_nulls(["rate", "summed"])
+    if not inversions.is_empty():
+        yield "reconstruction", _make(charts.reconstruction, inversions, looks=looks)
+    if not (clips := tables.clips(records)).is_empty():
+        yield "clip_over_rounds", _make(privacy.clip_over_rounds, clips)
+    if asked := membership.cells(records):
+        yield "membership", _make(curves.membership, asked, looks=looks)
+    if shown := sections.gallery(records, show_reconstructions=show_reconstructions):
+        yield "gallery", _make(gallery, shown)
+    if not (spent := tables.spent(records)).is_empty():
+        yield "privacy_spent", _make(charts.privacy_spent, spent, looks=looks)
 
 
 def render(values: Node, drawn: Mapping[str, str]) -> str:
@@ -365,13 +382,13 @@ def _takes(
 
 def _breakdown(
     everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
-) -> tuple[bool, Any]:
-    if len(breakdown.numbers(everything)) < 2:
-        return False, None
-    table = breakdown.by_number(everything)
-    looks = style.looks(list(table["defense"].unique(maintain_order=True)))
-    shown = table.filter(_drawn(tables.cells(breakdown.in_focus(everything))))
-    return _drawing(multiples.breakdown, shown, looks, breakdown.limits(everything, refused))
+) -> Iterator[tuple[str, Make]]:
+    if len(breakdown.numbers(everything)) > 1:
+        table = breakdown.by_number(everything)
+        looks = style.looks(list(table["defense"].unique(maintain_order=True)))
+        shown = table.filter(_drawn(tables.cells(breakdown.in_focus(everything))))
+        limits = breakdown.limits(everything, refused)
+        yield from _in_parts("breakdown", multiples.breakdown, shown, looks=looks, limits=limits)
 
 
 def _tradeoff(records: Sequence[RunRecord]) -> pl.DataFrame:
@@ -387,16 +404,19 @@ def _undrawn(cells: pl.DataFrame) -> int:
     return tables.judged_by_auroc(cells).filter(~_drawn(cells))["attack"].n_unique()
 
 
-def _numbered(name: str, made: Figure | list[Figure]) -> list[tuple[str, Figure]]:
-    figures_made = made if isinstance(made, list) else [made]
-    return [
-        (name if place == 1 else f"{name}_{place}", figure)
-        for place, figure in enumerate(figures_made, 1)
-    ]
+def _in_parts(
+    name: str, figure: Callable[..., Figure], frame: pl.DataFrame, most: int = 0, **named: Any
+) -> Iterator[tuple[str, Make]]:
+    """As many figures as the defenses of a frame take, ``most`` in one, see ``multiples.parts``."""
+    parts = [] if frame.is_empty() else multiples.parts(frame, most)
+    for place, defenses in enumerate(parts, 1):
+        title = name if place == 1 else f"{name}_{place}"
+        yield title, _make(figure, frame, defenses=defenses, **named)
 
 
-def _drawing(make: Any, frame: pl.DataFrame, *more: Any) -> tuple[bool, Any]:
-    return not frame.is_empty(), partial(make, frame, *more)
+def _make(figure: Callable[..., Figure], table: Any, **named: Any) -> Make:
+    """A figure of a table that lacks nothing but its width."""
+    return partial(figure, table, **named)
 
 
 def _budgets(records: Sequence[RunRecord]) -> list[RunRecord]:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import polars as pl
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -29,6 +28,7 @@ from rich.text import Text
 from reports import rendering, sections
 from reports.analysis import backdoors, tables
 from reports.figures import style
+from reports.figures.style import Make, Width
 from reports.text import words
 from sim import evidence, files
 from sim.config.groups import STACK
@@ -48,6 +48,7 @@ STANDS_FOR = {
     "adversary": ("n_hostile",),
     **dict.fromkeys(("defense", *STACK), ("defense", "n_hostile")),
 }
+FIGURE = "sweep"  # the name of the figure
 LEFT_OUT = ("seed", "label")
 MOST_LINES = 10
 LOGARITHMIC = 20  # how many times the smallest value the largest must be
@@ -213,14 +214,18 @@ def places(folder: Path) -> list[Path]:
 
 
 def write(folder: Path) -> tuple[Path, Sweep]:
-    """The path of a sweep's page, written with ``results.csv`` and the figure, and the sweep."""
+    """The path of a sweep's page, written with ``results.csv``, and the sweep."""
     sweep = read(folder)
     evidence.write_results(folder, sweep.results())
-    drawn = draw(sweep)
     target = folder / "report" / "index.html"
-    svg = style.written(drawn, folder / "report" / "figures" / "sweep.png")
+    svg = style.inline(partial(draw, sweep), FIGURE)
     files.replace(target, render(sweep, rendering.manifest(folder), svg).encode())
     return target, sweep
+
+
+def makers(folder: Path) -> Iterator[tuple[str, Make]]:
+    """How the figure of the page is made, by file name. Raises as ``read`` does."""
+    yield FIGURE, partial(draw, read(folder))
 
 
 def render(sweep: Sweep, manifest: Node, svg: str) -> str:
@@ -299,17 +304,18 @@ def cautions(sweep: Sweep) -> list[str]:
     return texts
 
 
-@mpl.rc_context(style.RC)
-def draw(sweep: Sweep) -> Figure:
+@style.sized
+def draw(sweep: Sweep, width: Width) -> Figure:
     """Each metric against the axis, a line for each combination of the other columns.
 
     Bars are 95 % intervals over seeds. Seeds are drawn as points of their own where nothing else
     differs.
     """
     shown_metrics = [name for name in sweep.metrics if name in DRAWN] or ["auroc"]
-    n_columns = min(2, len(shown_metrics))
+    n_columns = 1 if width.narrow else min(2, len(shown_metrics))
     n_rows = math.ceil(len(shown_metrics) / n_columns)
-    figure = style.new_figure(style.WIDTH if n_columns > 1 else 0.75 * style.WIDTH, 3.4 * n_rows)
+    inches = width.inches if width.narrow or n_columns > 1 else 0.75 * width.inches
+    figure = style.new_figure(inches, width.high((2.6 if width.narrow else 3.4) * n_rows))
     panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
     for axes, metric in zip(panels, shown_metrics, strict=False):
         _panel(axes, sweep, metric)
@@ -317,7 +323,9 @@ def draw(sweep: Sweep) -> Figure:
         axes.remove()
     if len(_lines(sweep)) > 1:
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        shown = [width.wrapped(label) for label in labels]
+        n_across = 1 if width.narrow else 3
+        figure.legend(handles, shown, loc="outside lower center", ncols=n_across)
     return figure
 
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from reports import dfd, rendering
 from reports.analysis import changes
 from reports.dfd import Badge
 from reports.figures import style
 from reports.figures.changes import changes as draw_changes
+from reports.figures.risk import RISK, risk_matrix
+from reports.figures.style import Make
 from reports.page import INDEX
 from sim import files
 from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.metrics import METRICS
-from sim.types import Node
+from sim.types import Node, TableRow
 from threats import catalog, stored, verdict
 from threats.applicability import FLOW, LETTERS, Kind
-from threats.assessment import Assessment, Color, RegisterRow
+from threats.assessment import Assessment, Color, Range, RegisterRow
 from threats.catalog import Catalog, Threat
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
@@ -34,6 +36,7 @@ from threats.system import Criterion, Design
 PAGE: Final = "validation.html.j2"
 DIAGRAM: Final = "dfd.mmd"
 TRADEOFF: Final = "search"  # the name of the figure of a search
+RISKS: Final = "risk_matrix"  # and of that of all risks
 OUTCOMES: Final = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
 ORDER: Final[tuple[Color, ...]] = ("red", "gray", "amber", "green")  # what asks for people first
 
@@ -147,26 +150,31 @@ def write_validation(folder: Path, chain: Chain) -> Path:
     badges = _badges(found.design, _groups(found.assessment))
     text = dfd.mermaid(found.design, badges)
     facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
-    candidates = _candidates(found)
-    drawn = None if candidates is None else draw_changes(candidates)
-    page = render(found, facts, candidates, drawn)
-    if drawn is not None:
-        files.replace(folder / "report" / "figures" / f"{TRADEOFF}.png", style.png(drawn))
+    drawn = {name: style.inline(make, name) for name, make in makers(found)}
+    page = render(found, facts, drawn)
     files.replace(folder / "report" / DIAGRAM, text.encode())
     target = folder / "report" / INDEX
     files.replace(target, page.encode())
     return target
 
 
-def render(
-    found: Stored, manifest: Node, candidates: pl.DataFrame | None, drawn: Figure | None
-) -> str:
-    """The page as HTML text. ``drawn``: the figure of the ``candidates`` of a search."""
+def makers(found: Stored) -> Iterator[tuple[str, Make]]:
+    """How each figure of the page is made, by file name: the risks, and a search's tradeoff."""
+    risks = _risks(_groups(found.assessment))
+    if not risks.is_empty():
+        yield RISKS, partial(risk_matrix, risks)
+    if (candidates := _candidates(found)) is not None:
+        yield TRADEOFF, partial(draw_changes, candidates)
+
+
+def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
+    """The page as HTML text. ``drawn``: its figures by name, see ``makers``."""
     design = found.design
     assessment = found.assessment
     known = catalog.load()
     groups = _groups(assessment)
     badges = _badges(design, groups)
+    candidates = _candidates(found)
     template = rendering.environment().get_template("dfd.svg.j2")
     picture = template.render(drawn=dfd.drawing(design, badges))
     return rendering.page(
@@ -188,7 +196,7 @@ def render(
         open=_open(groups),
         searched=found.searched,
         tried=_tried(found.searched),
-        tradeoff=None if drawn is None else Markup(style.svg(drawn, TRADEOFF)),
+        drawn={name: Markup(one) for name, one in drawn.items()},
         undrawn=[] if candidates is None else changes.chosen(candidates).left_out,
         conflicts=[row for row in assessment.rows if row.kind == "conflict"],
         svg=Markup(picture),
@@ -268,6 +276,30 @@ def _open(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
                 ours = found.setdefault(f"{status}: {reason}", {})
                 ours.setdefault(group.number, group)
     return [(reason, list(ours.values())) for reason, ours in found.items()]
+
+
+def _risks(groups: Sequence[Group]) -> pl.DataFrame:
+    """One row a threat by an adversary with a risk: its number, and its levels on both sides.
+
+    ``initial_likelihood`` and ``initial_impact`` are without controls, null where nothing was run.
+    """
+    rows = [
+        {"number": group.number, "threat": group.row.name, "adversary": group.row.adversary}
+        | _levels("initial", group.row.initial)
+        | _levels("adjusted", group.row.adjusted)
+        for group in groups
+        if group.row.adjusted is not None
+    ]
+    return pl.DataFrame(rows, schema=RISK, orient="row")
+
+
+def _levels(side: str, found: Range | None) -> TableRow:
+    if found is None:
+        return {}
+    return {
+        f"{side}_likelihood": found.upper.likelihood,
+        f"{side}_impact": found.upper.impact,
+    }
 
 
 def _candidates(found: Stored) -> pl.DataFrame | None:

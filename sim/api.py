@@ -203,8 +203,9 @@ class Swept(Results):
     def figures(self) -> dict[str, Figure]:
         """The figure of a sweep, drawn anew: each metric against what differs."""
         from reports import sweeps
+        from reports.figures import style
 
-        return {"sweep": sweeps.draw(self._sweep)}
+        return {"sweep": sweeps.draw(self._sweep, style.PAGE)}
 
     @property
     def _sweep(self) -> Sweep:

@@ -22,7 +22,7 @@ from reports.analysis import tables
 from reports.analysis.backdoors import backdoors
 from reports.analysis.leaks import leaks
 from reports.figures.heat_map import heat_map as drawn_heat_map
-from reports.figures.style import COLORS, RC, SOFT, Look, guide, looks, new_figure, png
+from reports.figures.style import COLORS, PAGE, RC, SOFT, Look, guide, looks, new_figure, png
 from reports.text import words
 from sim.evidence import RunRecord, read
 
@@ -34,7 +34,7 @@ def heat_map(records: Sequence[RunRecord]) -> Figure:
     """The heat map of the report, controls first."""
     ordered = tables.one_study(records)
     acting = tables.cells(ordered).filter(~pl.col("reads_only"))
-    return drawn_heat_map(acting, backdoors(ordered), read=leaks(ordered))
+    return drawn_heat_map(acting, PAGE, marked=backdoors(ordered), read=leaks(ordered))
 
 
 def poison(records: Sequence[RunRecord]) -> Figure:

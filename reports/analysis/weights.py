@@ -41,6 +41,12 @@ def selections(records: Sequence[RunRecord]) -> pl.DataFrame:
     return about
 
 
+def leaving_out(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """The attacked rows of ``selections`` of defenses that left a hospital out under an attack."""
+    attacked = selections(records).filter(pl.col("attack") != NONE)
+    return attacked.filter(pl.col("precision").is_not_null().any().over("defense"))
+
+
 def least_weight(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row a defense: the hospital with the smallest mean weight when nobody attacks.
 

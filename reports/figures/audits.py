@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from reports.figures import style
-from reports.figures.style import RC, WIDTH
+from reports.figures.style import Width, sized
 from reports.text import words
 
 FORMS: Final[Mapping[str, tuple[str, str, str]]] = {  # form: color, marker, name
@@ -21,8 +20,8 @@ FORMS: Final[Mapping[str, tuple[str, str, str]]] = {  # form: color, marker, nam
 MOST_NAMED = 25  # seeds that get a tick each
 
 
-@mpl.rc_context(RC)
-def audit_bounds(found: pl.DataFrame) -> Figure:
+@sized
+def audit_bounds(found: pl.DataFrame, width: Width) -> Figure:
     """Lower bounds of epsilon (up) of each seed (across), by form, beside the claim.
 
     ``found``: columns seed, form, bound, claim, ceiling, confidence. An arrow goes up from each
@@ -30,7 +29,7 @@ def audit_bounds(found: pl.DataFrame) -> Figure:
     """
     seeds = sorted(found["seed"].unique())
     places = {seed: place for place, seed in enumerate(seeds)}
-    figure = style.new_figure(WIDTH, 3.6)
+    figure = style.new_figure(width.inches, width.high(4.6 if width.narrow else 3.6))
     axes = figure.add_subplot()
     top = 1.15 * max(*found["bound"], *found["claim"], *found["ceiling"])
     for shift, (form, (color, marker, name)) in zip((-0.12, 0.12), FORMS.items(), strict=True):
@@ -64,5 +63,5 @@ def audit_bounds(found: pl.DataFrame) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("Audit, in order of seeds")
     style.guide(axes, "y")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=1 if width.narrow else 3)
     return figure

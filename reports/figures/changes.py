@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from reports.analysis.changes import UNJUDGED, chosen
 from reports.figures import style
-from reports.figures.style import RC, WIDTH
+from reports.figures.style import Width, sized
 from sim.types import TableRow
 
 MARGIN: Final = 0.12  # of what a panel shows, on either side
@@ -45,8 +44,8 @@ class Line(NamedTuple):
     change: str | None
 
 
-@mpl.rc_context(RC)
-def changes(found: pl.DataFrame) -> Figure:
+@sized
+def changes(found: pl.DataFrame, width: Width) -> Figure:
     """What each change costs (groups down) against what it reaches (a panel for each criterion).
 
     ``found``: the frame of ``reports.analysis.changes``. Bars are one-sided bounds; one that leaves
@@ -55,25 +54,32 @@ def changes(found: pl.DataFrame) -> Figure:
     room = chosen(found)
     lines = _lines(found, room.changes)
     places = {line.change: place for place, line in enumerate(lines) if line.change}
-    figure = style.new_figure(WIDTH, 1.5 + 0.22 * len(lines))
-    panels = figure.subplots(1, len(room.criteria), sharey=True, squeeze=False)[0]
+    n = len(room.criteria)
+    states = set(found.filter(pl.col("change").is_in(list(places)))["state"])
+    if width.narrow:
+        high = 0.22 * len(states) + n * (0.8 + (0.3 * len(lines)))
+        figure = style.new_figure(width.inches, width.high(high))
+        panels = figure.subplots(n, 1, squeeze=False)[:, 0]
+    else:
+        figure = style.new_figure(width.inches, width.high(1.5 + 0.22 * len(lines)))
+        panels = figure.subplots(1, n, sharey=True, squeeze=False)[0]
     for axes, criterion in zip(panels, room.criteria, strict=True):
         rows = found.filter(criterion=criterion).iter_rows(named=True)
         _panel(axes, [row for row in rows if row["change"] in places], places)
         for place, line in enumerate(lines):
             if line.change is None:
                 axes.axhline(place, color=style.FAINT, linewidth=0.8, zorder=0)
-    panels[0].set_yticks(range(len(lines)), [line.text for line in lines])
-    for label, line in zip(panels[0].get_yticklabels(), lines, strict=True):
-        label.set(fontweight="normal" if line.change else "bold", fontsize=8.5)
-    panels[0].set_ylim(len(lines) - 0.4, -0.8)
-    states = set(found.filter(pl.col("change").is_in(list(places)))["state"])
+        axes.set_ylim(len(lines) - 0.4, -0.8)
+    for axes in panels if width.narrow else panels[:1]:
+        axes.set_yticks(range(len(lines)), [width.named(line.text) for line in lines])
+        for label, line in zip(axes.get_yticklabels(), lines, strict=True):
+            label.set(fontweight="normal" if line.change else "bold", fontsize="small")
     marks = [
         Line2D([], [], label=look.text, **_mark(look))
         for state, look in LOOKS.items()
         if state in states
     ]
-    figure.legend(handles=marks, loc="outside upper center", ncols=3)
+    figure.legend(handles=marks, loc="outside upper center", ncols=1 if width.narrow else 3)
     return figure
 
 

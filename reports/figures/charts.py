@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reports.analysis import costs
 from reports.figures import style
-from reports.figures.style import RC, WIDTH, Look
+from reports.figures.style import Look, Width, sized
 from reports.text import words
 from sim.evidence.metrics import METRICS
 from sim.types import TableRow
@@ -26,16 +26,18 @@ from sim.types import TableRow
 MOST_POINTS = 12  # defenses that the margin can name without a tangle
 
 
-@mpl.rc_context(RC)
-def tradeoff(points: pl.DataFrame) -> Figure:
+@sized
+def tradeoff(points: pl.DataFrame, width: Width) -> Figure:
     """Utility with nobody attacking (across) against the worst attack tried (up), by defense.
 
-    Bars are 95 % intervals. More than ``MOST_POINTS`` defenses get a line each instead, ordered by
-    what the worst attack leaves, with both values on it.
+    ``points``: a frame of ``tables.tradeoff``. Bars are 95 % intervals. The line of steps is the
+    Pareto front: no defense is better than one of its points in both means. More than
+    ``MOST_POINTS`` defenses, and all where the figure is narrow, get a line each instead, ordered
+    by what the worst attack leaves; those of the front are in bold.
     """
-    if len(points) > MOST_POINTS:
-        return _ranked(points.sort("worst", descending=True, maintain_order=True))
-    figure = style.new_figure(WIDTH, max(3.8, 1.6 + 0.3 * len(points)))
+    if len(points) > MOST_POINTS or width.narrow:
+        return _ranked(points.sort("worst", descending=True, maintain_order=True), width)
+    figure = style.new_figure(width.inches, width.high(max(3.8, 1.6 + 0.3 * len(points))))
     axes = figure.add_subplot()
     style.guide(axes)
     rows = list(points.iter_rows(named=True))
@@ -43,8 +45,11 @@ def tradeoff(points: pl.DataFrame) -> Figure:
     for row in rows:
         _crossed_bars(axes, row, paint(row["epsilon"]))
     axes.margins(x=0.08, y=0.08)
+    _front_line(
+        axes, [(row["utility"], row["worst"]) for row in rows if row["defense"] in front(points)]
+    )
     _no_loss_line(axes)
-    _labels_in_margin(axes, [(row["utility"], row["worst"], _point_label(row)) for row in rows])
+    _labels_in_margin(axes, rows)
     axes.set(
         xlabel="AUROC with nobody attacking (right is better)",
         ylabel="AUROC under the worst attack tried\n(up is better)",
@@ -52,23 +57,46 @@ def tradeoff(points: pl.DataFrame) -> Figure:
     return figure
 
 
-@mpl.rc_context(RC)
-def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Share of attacked records recovered, by defense (left) and by records in a row (right).
+def front(points: pl.DataFrame) -> set[str]:
+    """The defenses of a frame of ``tables.tradeoff`` that no other beats in both means.
 
-    A row of the view is a sum over so many records. Bars are exact 95 % intervals; the colors of
-    the two panels agree.
+    >>> frame = {"defense": ["a", "b", "c"], "utility": [0.9, 0.8, 0.7], "worst": [0.5, 0.6, 0.6]}
+    >>> sorted(front(pl.DataFrame(frame)))
+    ['a', 'b']
+    """
+    means = list(points.select("utility", "worst").iter_rows())
+    return {
+        name
+        for name, mine in zip(points["defense"], means, strict=True)
+        if not any(other != mine and other[0] >= mine[0] and other[1] >= mine[1] for other in means)
+    }
+
+
+@sized
+def reconstruction(inversions: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -> Figure:
+    """Share of attacked records recovered, by defense and by the records of a group.
+
+    ``inversions``: a frame of ``tables.inversions`` with a rate and a size of groups in each row. A
+    row of the attacker's view is a sum over so many records. Bars are exact 95 % intervals; the
+    colors of the two panels agree.
     """
     rows = [row for row in inversions.iter_rows(named=True) if row["rate"] is not None]
     top = min(1.0, 1.2 * max([0.01, *(row["rate_high"] or row["rate"] for row in rows)]))
-    figure = style.new_figure(WIDTH, max(3.2, 1.2 + 0.3 * len(rows)))
-    named, crowd = figure.subplots(1, 2, width_ratios=(1, 1))
+    by_defense = max(3.2, 1.2 + 0.3 * len(rows))
+    if width.narrow:
+        figure = style.new_figure(width.inches, width.high(3.6 + 0.9 + 0.36 * len(rows)))
+        named, crowd = figure.subplots(2, 1, height_ratios=(0.6 + 0.36 * len(rows), 3.0))
+    else:
+        figure = style.new_figure(width.inches, width.high(by_defense))
+        named, crowd = figure.subplots(1, 2)
     for place, row in enumerate(rows):
         color = looks[row["defense"]][0]
         bounds = (row["rate_low"], row["rate_high"])
-        _bars(named, row["rate"], place, bounds, None, color)
-        _bars(crowd, row["summed"], row["rate"], None, bounds, color)
-    named.set_yticks(range(len(rows)), [_inversion_label(row, inversions) for row in rows])
+        lines = _bars(named, row["rate"], place, bounds, None, color)
+        lines += _bars(crowd, row["summed"], row["rate"], None, bounds, color)
+        style.mark(lines, row["attack"], row["defense"])
+    names = [width.named(_inversion_label(row, inversions)) for row in rows]
+    named.set_yticks(range(len(rows)), names)
     named.set(
         ylim=(len(rows) - 0.4, -0.6),
         xlim=(-0.04 * top, 1.04 * top),
@@ -79,59 +107,75 @@ def reconstruction(inversions: pl.DataFrame, looks: Mapping[str, Look]) -> Figur
     crowd.set_xscale("log", base=2)
     crowd.set(
         ylim=(-0.04 * top, 1.04 * top),
-        xlabel="Records summed in one row that the attacker saw\n(mean over rows)",
+        xlabel=width.wrapped(
+            "Records summed in one row that the attacker saw (mean over rows)",
+            0.6 if width.narrow else 0.38,
+        ),
         ylabel="Attacked records recovered",
     )
     crowd.margins(x=0.15)
     style.guide(crowd)
     crowd.xaxis.set_major_formatter(FuncFormatter(_plainly))
     for axis in (named.xaxis, crowd.yaxis):
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(4 if width.narrow else 5))
         axis.set_major_formatter(FuncFormatter(_percent))
     return figure
 
 
-@mpl.rc_context(RC)
-def privacy_spent(spent: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    """Epsilon (left) and noise multiplier (right) of each hospital, by its records and defense."""
-    figure = style.new_figure(WIDTH, 3.0)
+@sized
+def privacy_spent(spent: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -> Figure:
+    """Epsilon and noise multiplier of each hospital, by its records and defense.
+
+    ``spent``: a frame of ``tables.spent``.
+    """
     labels = {
         "epsilon": "Privacy spent, ε (down is better)",
         "noise_multiplier": "Noise multiplier",
     }
-    panels = figure.subplots(1, 2)
-    names: list[str] = []
+    defenses = list(spent["defense"].unique(maintain_order=True))
+    n_across = 2 if width.narrow else 6
+    legend = 0.25 * -(-len(defenses) // n_across)
+    figure = style.new_figure(width.inches, width.high((5.0 if width.narrow else 2.8) + legend))
+    panels = figure.subplots(2, 1) if width.narrow else figure.subplots(1, 2)
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
-        for (defense,), rows in spent.group_by(["defense"], maintain_order=True):
-            name = words.defense(str(defense))
-            color = looks[str(defense)][0]
-            axes.plot(rows["n_train"], rows[column], "o", color=color, markersize=5.5, alpha=0.85)
-            names.append(name)
+        for row in spent.iter_rows(named=True):
+            color = looks[row["defense"]][0]
+            line = axes.plot(
+                [row["n_train"]], [row[column]], "o", color=color, markersize=5.5, alpha=0.85
+            )
+            style.mark(line, defense=row["defense"], hospital=row["hospital"])
         style.guide(axes)
         axes.margins(x=0.08)
         axes.set(
             xlabel="Training records of the hospital",
-            ylabel=label,
+            ylabel=width.wrapped(label, 0.5 if width.narrow else 0.4),
             ylim=(0, 1.1 * (max(spent[column]) or 1.0)),
         )
-    lines = panels[0].get_lines()
-    figure.legend(lines, names[: len(lines)], loc="outside lower center", ncols=min(6, len(lines)))
+    marks = [
+        _mark("o", looks[name][0], width.named(words.defense(name)), markersize=5.5)
+        for name in defenses
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=min(n_across, len(marks)))
     return figure
 
 
-@mpl.rc_context(RC)
-def hospital_costs(found: pl.DataFrame) -> Figure:
-    """Influence on the model (left) and change of own patients' score (right) at each hospital.
+@sized
+def hospital_costs(found: pl.DataFrame, width: Width) -> Figure:
+    """Influence on the model, and change of own patients' score, at each hospital.
 
-    A line is a defense with nobody attacking. The smallest and the most different hospital stand
-    out, with 95 % intervals. The frame is that of ``costs.costs``; the score is AUROC where both
+    ``found``: a frame of ``costs.costs``. A line is a defense with nobody attacking. The smallest
+    and the most different hospital stand out, with 95 % intervals. The score is AUROC where both
     have one in every seed, else the Brier score.
     """
     defenses = list(found["defense"].unique(maintain_order=True))
     by_auroc = all(row["metric"] == "auroc" for row in costs.of_interest(found))
     metric = "auroc" if by_auroc else "brier"
-    figure = style.new_figure(WIDTH, 1.5 + 0.42 * len(defenses))
-    panels = figure.subplots(1, 2, sharey=True)
+    if width.narrow:
+        figure = style.new_figure(width.inches, width.high(2.6 + 2 * 0.42 * len(defenses)))
+        panels = figure.subplots(2, 1)
+    else:
+        figure = style.new_figure(width.inches, width.high(1.5 + 0.42 * len(defenses)))
+        panels = figure.subplots(1, 2, sharey=True)
     for row in found.iter_rows(named=True):
         for axes, column in zip(panels, ("influence", metric), strict=True):
             _cost(axes, row, column, defenses.index(row["defense"]))
@@ -139,15 +183,18 @@ def hospital_costs(found: pl.DataFrame) -> Figure:
         axes.axvline(neutral, color=style.SOFT, linewidth=0.9, zorder=0)
         style.guide(axes, "x")
         axes.tick_params(axis="y", length=0)
+        axes.set_yticks(
+            range(len(defenses)), [width.named(words.defense(name)) for name in defenses]
+        )
+        axes.set_ylim(len(defenses) - 0.4, -0.6)
     _share_axis(panels[0])
-    panels[0].set_yticks(range(len(defenses)), defenses)
+    across = 0.6 if width.narrow else 0.38
     better = "left is worse" if metric == "auroc" else "right is worse"
-    panels[0].set(
-        ylim=(len(defenses) - 0.4, -0.6), xlabel="Influence on the model, in equal shares"
-    )
-    panels[1].xaxis.set_major_locator(MaxNLocator(6))
-    panels[1].set_xlabel(f"Change of {METRICS[metric].text} at its own patients ({better})")
-    _legend_of_costs(figure, found)
+    panels[0].set_xlabel(width.wrapped("Influence on the model, in equal shares", across))
+    panels[1].xaxis.set_major_locator(MaxNLocator(4 if width.narrow else 6))
+    change = f"Change of {METRICS[metric].text} at its own patients ({better})"
+    panels[1].set_xlabel(width.wrapped(change, across))
+    _legend_of_costs(figure, found, width)
     return figure
 
 
@@ -166,10 +213,11 @@ def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
         return
     if row["role"]:
         bounds = (row[f"{column}_low"], row[f"{column}_high"])
-        _bars(axes, row[column], place + aside, bounds, None, color, marker, 6.5)
+        lines = _bars(axes, row[column], place + aside, bounds, None, color, marker, 6.5)
     else:
         look: dict[str, Any] = {"color": style.SOFT, "markersize": 3.5, "alpha": 0.45}
-        axes.plot([row[column]], [place], marker, markeredgewidth=0, **look)
+        lines = axes.plot([row[column]], [place], marker, markeredgewidth=0, **look)
+    style.mark(lines, defense=row["defense"], hospital=row["hospital"])
 
 
 def _share_axis(axes: Axes) -> None:
@@ -198,15 +246,15 @@ def _plainly(value: float, _: object = None) -> str:
     return f"{value:g}"
 
 
-def _legend_of_costs(figure: Figure, found: pl.DataFrame) -> None:
+def _legend_of_costs(figure: Figure, found: pl.DataFrame, width: Width) -> None:
     marked = found.filter(pl.col("role") != "").unique("role", keep="first", maintain_order=True)
     shown = []
     for row in marked.sort("role", descending=True).iter_rows(named=True):
         color, marker, _ = COST_LOOKS[row["role"]]
-        label = f"{row['role']}: {row['hospital']}, {row['n_train']} records"
+        label = width.wrapped(f"{row['role']}: {row['hospital']}, {row['n_train']} records")
         shown.append(_mark(marker, color, label, markersize=7))
     shown.append(_mark("o", style.SOFT, "every other hospital", markersize=4, alpha=0.45))
-    figure.legend(handles=shown, loc="outside upper center", ncols=3)
+    figure.legend(handles=shown, loc="outside upper center", ncols=1 if width.narrow else 3)
 
 
 def _mark(marker: str, color: str, label: str, **look: Any) -> Line2D:
@@ -214,30 +262,54 @@ def _mark(marker: str, color: str, label: str, **look: Any) -> Line2D:
     return Line2D([], [], linestyle="", marker=marker, color=color, label=label, **look)
 
 
-def _ranked(points: pl.DataFrame) -> Figure:
-    figure = style.new_figure(WIDTH, 1.4 + 0.29 * len(points))
+def _ranked(points: pl.DataFrame, width: Width) -> Figure:
+    each = 0.46 if width.narrow else 0.29
+    figure = style.new_figure(width.inches, width.high(1.4 + each * len(points)))
     axes = figure.add_subplot()
     style.guide(axes, "x")
     rows = list(points.iter_rows(named=True))
+    best = front(points)
     for y, row in enumerate(rows):
         span = (row["worst"], row["utility"])
-        axes.plot(span, (y, y), color=style.FAINT, linewidth=4, zorder=1, solid_capstyle="butt")
-        ends = (row["utility_low"], row["utility_high"])
-        _bars(axes, row["utility"], y, ends, None, style.BLUE, marker="D")
-        _bars(axes, row["worst"], y, (row["worst_low"], row["worst_high"]), None, style.VERMILION)
-        _lowest(axes, row["worst_lowest"], y, style.VERMILION, "<")
-        axes.text(
-            1.02, y, row["attack"], transform=axes.get_yaxis_transform(), va="center", fontsize=8.5
+        lines = axes.plot(
+            span, (y, y), color=style.FAINT, linewidth=4, zorder=1, solid_capstyle="butt"
         )
-    axes.set_yticks(range(len(rows)), [_privately(row) for row in rows])
+        ends = (row["utility_low"], row["utility_high"])
+        lines += _bars(axes, row["utility"], y, ends, None, style.BLUE, marker="D")
+        bounds = (row["worst_low"], row["worst_high"])
+        lines += _bars(axes, row["worst"], y, bounds, None, style.VERMILION)
+        lines += _lowest(axes, row["worst_lowest"], y, style.VERMILION, "<")
+        style.mark(lines, defense=row["defense"])
+        if not width.narrow:
+            right: dict[str, Any] = {
+                "transform": axes.get_yaxis_transform(),
+                "va": "center",
+                "fontsize": "small",
+            }
+            style.mark(
+                axes.text(1.02, y, words.attack(row["attack"]), **right), defense=row["defense"]
+            )
+    axes.set_yticks(range(len(rows)), [_ranked_label(row, width) for row in rows])
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if row["defense"] in best else "normal")
+        style.mark(label, defense=row["defense"])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
+    axes.xaxis.set_major_locator(MaxNLocator(4 if width.narrow else 8))
     axes.tick_params(axis="y", length=0)
+    where = "below the defense" if width.narrow else "on the right"
     shown = [
         _mark("D", style.BLUE, "nobody attacking", markersize=7),
-        _mark("o", style.VERMILION, "worst attack tried, named on the right", markersize=7),
+        _mark("o", style.VERMILION, f"worst attack tried, named {where}", markersize=7),
+        _mark("<", style.VERMILION, "its worst seed", markersize=4.5),
     ]
-    figure.legend(handles=shown, loc="outside upper center", ncols=2)
+    figure.legend(handles=shown, loc="outside upper center", ncols=1 if width.narrow else 3)
     return figure
+
+
+def _ranked_label(row: TableRow, width: Width) -> str:
+    if not width.narrow:
+        return _privately(row)
+    return f"{width.named(_privately(row))}\n{width.named(words.attack(row['attack']))}"
 
 
 def _privacy_colors(rows: Sequence[TableRow]) -> Any:
@@ -259,13 +331,15 @@ def _crossed_bars(axes: Axes, row: TableRow, color: Any) -> None:
     across = (row["utility_low"], row["utility_high"])
     up = (row["worst_low"], row["worst_high"])
     marker = "o" if row["epsilon"] is None else "D"
-    _bars(axes, row["utility"], row["worst"], across, up, color, marker=marker)
-    _lowest(axes, row["utility"], row["worst_lowest"], color, "v")
+    lines = _bars(axes, row["utility"], row["worst"], across, up, color, marker=marker)
+    lines += _lowest(axes, row["utility"], row["worst_lowest"], color, "v")
+    style.mark(lines, defense=row["defense"])
 
 
-def _lowest(axes: Axes, x: float, y: float, color: Any, marker: str) -> None:
+def _lowest(axes: Axes, x: float, y: float, color: Any, marker: str) -> list[Line2D]:
     """A small mark at the outcome of the worst seed."""
-    axes.plot([x], [y], marker, color=color, markersize=4.5, alpha=0.8, markeredgewidth=0, zorder=3)
+    look: dict[str, Any] = {"markersize": 4.5, "alpha": 0.8, "markeredgewidth": 0}
+    return axes.plot([x], [y], marker, color=color, zorder=3, **look)
 
 
 def _bars(
@@ -277,14 +351,23 @@ def _bars(
     color: Any,
     marker: str = "o",
     size: float = 8,
-) -> None:
+) -> list[Line2D]:
     """A point with the intervals it has; one seed has none and gets none."""
+    bar: dict[str, Any] = {"linewidth": 1.4, "alpha": 0.7, "solid_capstyle": "butt"}
+    lines = list[Line2D]()
     if across and None not in across:
-        axes.plot(across, (y, y), color=color, linewidth=1.4, alpha=0.7, solid_capstyle="butt")
+        lines += axes.plot(across, (y, y), color=color, **bar)
     if up and None not in up:
-        axes.plot((x, x), up, color=color, linewidth=1.4, alpha=0.7, solid_capstyle="butt")
+        lines += axes.plot((x, x), up, color=color, **bar)
     edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.8}
-    axes.plot([x], [y], marker, color=color, markersize=size, zorder=4, **edge)
+    return lines + axes.plot([x], [y], marker, color=color, markersize=size, zorder=4, **edge)
+
+
+def _front_line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """Join the points of the Pareto front by steps, from the left on."""
+    across, up = zip(*sorted(points), strict=True)
+    look: dict[str, Any] = {"linewidth": 1.0, "alpha": 0.8, "zorder": 1}
+    axes.plot(across, up, color=style.SOFT, drawstyle="steps-pre", label="Pareto front", **look)
 
 
 def _no_loss_line(axes: Axes) -> None:
@@ -301,7 +384,7 @@ def _no_loss_line(axes: Axes) -> None:
             (6, -4),
             textcoords="offset points",
             color=style.SOFT,
-            fontsize=8,
+            fontsize="small",
             va="top",
         )
     axes.set(xlim=(left, right), ylim=(low, max(high, end)))
@@ -324,22 +407,23 @@ def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
     return name if inversions["attack"].n_unique() == 1 else f"{name} ({row['attack']})"
 
 
-def _labels_in_margin(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
+def _labels_in_margin(axes: Axes, rows: Sequence[TableRow]) -> None:
     """Write every point's name in a column right of the axes, tied to the point by a thin line."""
-    points = list(points)
     low, high = axes.get_ylim()
     height = axes.get_window_extent().height / axes.figure.dpi
-    heights = style.spread([(y - low) / (high - low) for _, y, _ in points], 0.21 / height)
+    gap = 0.021 * mpl.rcParams["font.size"] / height
+    heights = style.spread([(row["worst"] - low) / (high - low) for row in rows], gap)
     shift = max(0.0, max(heights, default=0.0) - 1.0)
-    for (x, y, text), place in zip(points, heights, strict=True):
-        tie = {"arrowstyle": "-", "color": style.SOFT, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 5}
-        axes.annotate(
-            text,
-            (x, y),
+    tie = {"arrowstyle": "-", "color": style.SOFT, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 5}
+    for row, place in zip(rows, heights, strict=True):
+        name = axes.annotate(
+            _point_label(row),
+            (row["utility"], row["worst"]),
             (1.03, place - shift),
             xycoords="data",
             textcoords="axes fraction",
             arrowprops=tie,
             va="center",
-            fontsize=8.5,
+            fontsize="small",
         )
+        style.mark(name, defense=row["defense"])

@@ -6,14 +6,13 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from reports.figures import style
-from reports.figures.style import INK, RC, SOFT, WIDTH
+from reports.figures.style import INK, SOFT, Width, sized
 from reports.text import words
 from sim.evidence import Recovered
 from sim.types import TableRow
@@ -21,15 +20,15 @@ from sim.types import TableRow
 MOST = 6  # records of one figure
 MOST_FIELDS = 60  # of a row; the first ones
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)(?:_(\d+))?")
-RIGHT = "#CDE7DC"
-WRONG = "#F6D5C6"
+RIGHT = "#9FD4BE"  # darker than what is wrong, for those who see no red or green
+WRONG = "#FBE3D8"
 TITLES = ("Truth", "Nearest guess", "Needs no attack")
 
 Cells = Mapping[str, str]
 
 
-@mpl.rc_context(RC)
-def gallery(groups: Sequence[TableRow]) -> Figure:
+@sized
+def gallery(groups: Sequence[TableRow], width: Width) -> Figure:
     """The records of ``sections.gallery``: truth, nearest guess, and what needs no attack.
 
     Images are drawn as images, beside their mean color. Rows of tables are written out, beside the
@@ -38,21 +37,24 @@ def gallery(groups: Sequence[TableRow]) -> Figure:
     """
     shown = [(group, one) for group in groups for one in group["shown"]][:MOST]
     if all(group["pixels"] is not None for group, _ in shown):
-        return _images(shown)
-    return _rows(shown)
+        return _images(shown, width)
+    return _rows(shown, width)
 
 
-def _images(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
-    figure = style.new_figure(WIDTH, 1.0 + 1.5 * -(-len(shown) // 2))
-    grid = figure.subplots(-(-len(shown) // 2), 6, squeeze=False)
+def _images(shown: Sequence[tuple[TableRow, Recovered]], width: Width) -> Figure:
+    across = 1 if width.narrow else 2
+    n_lines = -(-len(shown) // across)
+    figure = style.new_figure(width.inches, width.high(1.0 + 1.5 * n_lines))
+    grid = figure.subplots(n_lines, 3 * across, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
     for place, (group, one) in enumerate(shown):
-        of_one = grid[place // 2, 3 * (place % 2) : 3 * (place % 2) + 3]
+        first = 3 * (place % across)
+        of_one = grid[place // across, first : first + 3]
         columns = zip(of_one, TITLES, (one.truth, one.guess, one.baseline), strict=True)
         for axes, title, cells in columns:
-            top = f"{_caption(group, one)}\n{title}" if title == TITLES[1] else title
-            axes.set_title(top, fontsize=8, fontweight="normal", loc="center")
+            top = f"{_caption(group, one, width)}\n{title}" if title == TITLES[1] else title
+            axes.set_title(top, fontsize="small", fontweight="normal", loc="center")
             if cells is not None:
                 axes.imshow(pixels(cells, group["pixels"]), cmap="gray", vmin=0, vmax=1)
             else:
@@ -60,27 +62,28 @@ def _images(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
     return figure
 
 
-def _rows(shown: Sequence[tuple[TableRow, Recovered]]) -> Figure:
+def _rows(shown: Sequence[tuple[TableRow, Recovered]], width: Width) -> Figure:
     most = max(min(len(one.truth), MOST_FIELDS) for _, one in shown)
-    n_lines = -(-len(shown) // 2)
-    figure = style.new_figure(WIDTH, n_lines * (0.8 + 0.22 * most))
-    grid = figure.subplots(n_lines, 2, squeeze=False)
+    across = 1 if width.narrow else 2
+    n_lines = -(-len(shown) // across)
+    figure = style.new_figure(width.inches, width.high(n_lines * (0.8 + 0.22 * most)))
+    grid = figure.subplots(n_lines, across, squeeze=False)
     for place, axes in enumerate(grid.ravel()):
         axes.set_axis_off()
         if place < len(shown):
-            _row(axes, *shown[place])
+            _row(axes, *shown[place], width)
     return figure
 
 
-def _row(axes: Axes, group: TableRow, one: Recovered) -> None:
+def _row(axes: Axes, group: TableRow, one: Recovered, width: Width) -> None:
     shown = dict(itertools.islice(one.truth.items(), MOST_FIELDS))
     n = len(shown)
     axes.set(xlim=(0, 4), ylim=(n + 1, 0))
-    axes.set_title(_caption(group, one), fontsize=9)
+    axes.set_title(_caption(group, one, width), fontsize="medium")
     for column, title in enumerate(TITLES, 1):
-        axes.text(column + 0.5, 0.5, title, ha="center", va="center", color=SOFT, fontsize=8)
+        axes.text(column + 0.5, 0.5, title, ha="center", va="center", color=SOFT, fontsize="small")
     for line, (field, truth) in enumerate(shown.items(), 1):
-        axes.text(0.95, line + 0.5, field, ha="right", va="center", color=INK, fontsize=8)
+        axes.text(0.95, line + 0.5, field, ha="right", va="center", color=INK, fontsize="small")
         guess = None if one.guess is None else one.guess.get(field)
         baseline = None if one.baseline is None else one.baseline.get(field)
         marks = (None, field in one.right, field in one.baseline_right)
@@ -97,7 +100,7 @@ def _row(axes: Axes, group: TableRow, one: Recovered) -> None:
                     color=color,
                 )
             axes.text(
-                column + 0.5, line + 0.5, _short(text), ha="center", va="center", fontsize=7.5
+                column + 0.5, line + 0.5, _short(text), ha="center", va="center", fontsize="small"
             )
 
 
@@ -126,9 +129,12 @@ def pixels(cells: Cells, values: tuple[float, float] | None) -> NDArray[np.float
     return image if planes == 3 else image[..., 0]
 
 
-def _caption(group: TableRow, one: Recovered) -> str:
+def _caption(group: TableRow, one: Recovered, width: Width) -> str:
     state = "recovered" if one.exact else "not recovered"
-    return f"{one.hospital}, {group['attack']}: {state}\n{words.listed(group['defenses'])}"
+    head = f"{one.hospital}, {words.attack(group['attack'])}: {state}"
+    defenses = words.listed(group["defenses"])
+    share = 0.8 if width.narrow else 0.4
+    return f"{width.wrapped(head, share)}\n{width.wrapped(defenses, share)}"
 
 
 def _short(text: str | None) -> str:

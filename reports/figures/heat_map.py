@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import polars as pl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -14,13 +16,15 @@ from matplotlib.patches import Rectangle
 
 from reports.analysis import tables
 from reports.analysis.leaks import GUESSING, Leak, Metric
-from reports.figures import style
-from reports.figures.style import RC, WIDTH
+from reports.figures import labels, style
+from reports.figures.multiples import batches
+from reports.figures.style import PAGE, WIDTH, Width, sized
 from reports.text import words
 from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
 
 ROOMY = 9  # attacks across up to which a cell has room for three lines
+FLAT = 5  # names of attacks across that need no slant
 GAP = 0.3  # columns between attacks judged by AUROC, backdoors and attacks that read
 
 Color = tuple[float, float, float]
@@ -35,9 +39,42 @@ class _Look(NamedTuple):
     low_is_bad: bool
 
 
-@mpl.rc_context(RC)
+@dataclass(frozen=True)
+class _Sheet:
+    """Where cells stand: attacks across and defenses down, or ``upright``, the other way round.
+
+    ``panels``: axes with the defenses that each has, where they are too many for one. ``roomy``:
+    whether a cell has room for three lines. ``sizes``: of the first line and of the others.
+    """
+
+    panels: Sequence[tuple[Axes, Sequence[str]]]
+    upright: bool
+    roomy: bool
+    sizes: tuple[float, float]
+
+    def spot(self, place: float, defense: str) -> tuple[Axes, float, float]:
+        """The axes of a cell and its middle there. ``place``: of its attack."""
+        axes, defenses = next(panel for panel in self.panels if defense in panel[1])
+        line = float(defenses.index(defense))
+        return (axes, line, place) if self.upright else (axes, place, line)
+
+    def box(self, first: float, n: float, among: Sequence[str], margin: float, **look: Any) -> None:
+        """Add a rectangle around ``n`` attacks from a place on and these defenses to each panel."""
+        for axes, defenses in self.panels:
+            lines = [line for line, name in enumerate(defenses) if name in among]
+            if lines:
+                start = (first - 0.5 + margin, lines[0] - 0.5 + margin)
+                size = (n - 2 * margin, len(lines) - 2 * margin)
+                if self.upright:
+                    axes.add_patch(Rectangle(start[::-1], *size[::-1], **look))
+                else:
+                    axes.add_patch(Rectangle(start, *size, **look))
+
+
+@sized
 def heat_map(
     cells: pl.DataFrame,
+    width: Width,
     marked: pl.DataFrame,
     undefined: Mapping[tuple[str, str], str] | None = None,
     read: Sequence[Leak] = (),
@@ -52,7 +89,8 @@ def heat_map(
     those with seeds without an AUROC, an asterisk attacks that knew the defense. Hatched cells were
     not run, and ``undefined`` states by attack and defense the text of those that are not defined.
     Cells of ``read`` state the seed with the most and what is found where there is nothing to find.
-    Beyond ``ROOMY`` attacks the cells are small and state mean and worst seed.
+    Where attacks are too many for large cells, the cells are small and state mean and worst seed;
+    where they are too many for the width, attacks are down and defenses across, in several panels.
     """
     without = undefined or {}
     shown = tables.judged_by_auroc(cells)
@@ -63,46 +101,71 @@ def heat_map(
     of_read = (one.defense for one in read)
     of_lost = (defense for _, defense in without)
     defenses = list(dict.fromkeys([*cells["defense"], *of_read, *of_lost]))
-    n_across = len(attacks) + len(bad) + len(reading)
-    roomy = n_across <= ROOMY
     places = {name: float(place) for place, name in enumerate(attacks)}
     start = len(attacks) + (GAP if attacks else 0)
     marked_places = {name: start + place for place, name in enumerate(bad)}
     start += len(bad) + (GAP if bad else 0)
     read_places = {name: start + place for place, name in enumerate(reading)}
-    figure = style.new_figure(*_size(n_across, len(defenses), roomy))
+    across = [*places.items(), *marked_places.items(), *read_places.items()]
     looks = _looks(shown, marked)
-    n_strips = len(looks) + bool(read)
-    ratios = (n_across, *[0.15 if roomy else 0.35] * n_strips)
-    axes, *strips = figure.subplots(1, 1 + n_strips, width_ratios=ratios, squeeze=False)[0]
+    figure, sheet, strips = _laid_out(width, len(across), defenses, len(looks) + bool(read))
     parts = ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked))
     for where, look, frame in parts:
         if look is not None:
-            _ground(axes, where, len(defenses))
+            _ground(sheet, where, defenses)
             for row in frame.iter_rows(named=True):
-                _cell(axes, where[row["attack"]], defenses.index(row["defense"]), row, look, roomy)
+                _cell(sheet, where[row["attack"]], row, look)
     of_reading = mpl.cm.ScalarMappable(Normalize(0, 1), "cividis_r")
     if read:
-        _ground(axes, read_places, len(defenses))
+        _ground(sheet, read_places, defenses)
     for one in read:
-        place = read_places[one.attack]
-        _read_cell(axes, place, defenses.index(one.defense), one, of_reading, roomy)
+        _read_cell(sheet, read_places[one.attack], one, of_reading)
     for (attack, defense), text in without.items():
         place = marked_places[attack] if attack in marked_places else places[attack]
-        _not_defined(axes, place, defenses.index(defense), text, roomy)
-    _frame_controls(axes, places, (marked_places, read_places), defenses)
-    across = [*places.items(), *marked_places.items(), *read_places.items()]
-    _labels(axes, cells, across, defenses, roomy)
+        _not_defined(sheet, place, defense, text)
+    _frame_controls(sheet, places, (marked_places, read_places), defenses)
+    adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
+    _label(sheet, across, adaptive, width)
     titles = {
         "AUROC": "AUROC on all test patients",
         "backdoors": "Backdoors: success beyond\nfalse triggers, in points",
     }
+    upright: Any = "vertical" if width == PAGE else "horizontal"
     for strip, (name, look) in zip(strips, looks.items(), strict=False):
-        bar = figure.colorbar(look.scale, cax=strip, label=titles[name])
+        title = titles[name] if width == PAGE else titles[name].replace("\n", " ")
+        bar = figure.colorbar(look.scale, cax=strip, orientation=upright, label=title)
         bar.outline.set_visible(False)
     if read:
-        _read_strip(figure, strips[-1], of_reading, {one.metric for one in read})
+        _read_strip(figure, strips[-1], of_reading, {one.metric for one in read}, upright)
     return figure
+
+
+def _laid_out(
+    width: Width, n_attacks: int, defenses: Sequence[str], n_strips: int
+) -> tuple[Figure, _Sheet, Sequence[Axes]]:
+    """A figure with the sheet for so many cells, and its scales, on the right or below."""
+    usual = width.size
+    if width == PAGE:
+        roomy = n_attacks <= ROOMY
+        figure = style.new_figure(*_size(n_attacks, len(defenses), roomy))
+        ratios = (n_attacks, *[0.15 if roomy else 0.35] * n_strips)
+        axes, *strips = figure.subplots(1, 1 + n_strips, width_ratios=ratios, squeeze=False)[0]
+        sizes = (1.05 * usual, 0.79 * usual) if roomy else (0.79 * usual, 0.63 * usual)
+        return figure, _Sheet([(axes, defenses)], False, roomy, sizes), strips
+    roomy = width.high(2.2 + 1.0 * n_attacks) <= width.inches
+    upright = not roomy and width.high(2.2 + 0.44 * n_attacks) > width.inches
+    most = max(1, int((width.inches / width.high(1) - 1.5) / 0.47)) if upright else len(defenses)
+    parts = batches(defenses, most)
+    line = 0.62 if roomy else 0.36
+    lines = [n_attacks] * len(parts) if upright else [len(defenses)]
+    heights = [line * n + (0.5 if roomy and n_attacks <= FLAT else 0.9) for n in lines]
+    high = sum(heights) + 0.62 * n_strips
+    figure = style.new_figure(width.inches, width.high(high))
+    ratios = (*heights, *[0.12] * n_strips)
+    axes_of = list(figure.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0])
+    panels = list(zip(axes_of, parts, strict=False))
+    sizes = (1.0 * usual, 0.8 * usual) if roomy else (0.82 * usual, 0.72 * usual)
+    return figure, _Sheet(panels, upright, roomy, sizes), axes_of[len(parts) :]
 
 
 def _looks(shown: pl.DataFrame, marked: pl.DataFrame) -> dict[str, _Look]:
@@ -124,26 +187,26 @@ def _size(n_attacks: int, n_defenses: int, roomy: bool) -> tuple[float, float]:
     return max(WIDTH, 2.6 + 0.36 * n_attacks), 1.9 + 0.34 * n_defenses
 
 
-def _ground(axes: Axes, places: Mapping[str, float], n_defenses: int) -> None:
+def _ground(sheet: _Sheet, places: Mapping[str, float], defenses: Sequence[str]) -> None:
     """Hatch the places of all cells, which those that were run will cover."""
-    first = min(places.values()) - 0.5
     look: dict[str, Any] = {"facecolor": "#F4F4F4", "edgecolor": style.FAINT, "hatch": "///"}
-    axes.add_patch(Rectangle((first, -0.5), len(places), n_defenses, **look))
+    sheet.box(min(places.values()), len(places), defenses, 0.0, **look)
 
 
-def _cell(axes: Axes, x: float, y: int, row: TableRow, look: _Look, roomy: bool) -> None:
+def _cell(sheet: _Sheet, place: float, row: TableRow, look: _Look) -> None:
     value = row[look.mean]
     face = (1.0, 1.0, 1.0)
     if value is not None:
         known = look.scale.to_rgba(value if look.low_is_bad else 100 * max(0.0, value))
         face = (float(known[0]), float(known[1]), float(known[2]))
-    _written(axes, x, y, face, _lines(row, look) if roomy else _few_lines(row, look), roomy)
-    _frame_verdict(axes, x, y, row, 2.2 if roomy else 1.5)
+    spot = sheet.spot(place, row["defense"])
+    lines = _lines(row, look) if sheet.roomy else _few_lines(row, look)
+    drawn = _written(sheet, spot, face, lines)
+    drawn += _frame_verdict(spot, row, 2.2 if sheet.roomy else 1.5)
+    style.mark(drawn, row["attack"], row["defense"])
 
 
-def _read_cell(
-    axes: Axes, x: float, y: int, leak: Leak, scale: mpl.cm.ScalarMappable, roomy: bool
-) -> None:
+def _read_cell(sheet: _Sheet, place: float, leak: Leak, scale: mpl.cm.ScalarMappable) -> None:
     level: Any = leak.level
     known = scale.to_rgba(level)
     face = (float(known[0]), float(known[1]), float(known[2]))
@@ -154,18 +217,23 @@ def _read_cell(
     above = "most" if recovered else "highest"
     beside = "shuffled" if recovered else "null"
     alone = leak.n_seeds == 1
-    if roomy:
+    if sheet.roomy:
         null = [] if leak.null is None else [f"{beside} {form(leak.null)}"]
         lines = [value, "one seed" if alone else f"{above} {most}", *null]
     else:
         shown = [most, value] if recovered else [most.removeprefix("0"), value.removeprefix("0")]
         worst = "" if alone else f"\N{UPWARDS ARROW}{shown[0].removesuffix(' %')}"
         lines = [shown[1], worst]
-    _written(axes, x, y, face, lines, roomy)
+    drawn = _written(sheet, sheet.spot(place, leak.defense), face, lines)
+    style.mark(drawn, leak.attack, leak.defense)
 
 
 def _read_strip(
-    figure: Figure, strip: Axes, scale: mpl.cm.ScalarMappable, metrics: set[Metric]
+    figure: Figure,
+    strip: Axes,
+    scale: mpl.cm.ScalarMappable,
+    metrics: set[Metric],
+    upright: Any,
 ) -> None:
     """The scale of what attacks read, with the figures of each kind that there is."""
     levels = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -178,46 +246,66 @@ def _read_strip(
         "membership_auc": [f"{GUESSING + (1 - GUESSING) * level:g}" for level in levels],
     }
     present = [metric for metric in names if metric in metrics]
-    label = "Read: " + "\nor ".join(names[metric] for metric in present)
-    bar = figure.colorbar(scale, cax=strip, label=label, ticks=levels)
+    between = "\nor " if upright == "vertical" else " or "
+    label = "Read: " + between.join(names[metric] for metric in present)
+    bar = figure.colorbar(scale, cax=strip, orientation=upright, label=label, ticks=levels)
     columns = [texts[metric] for metric in present]
     bar.set_ticklabels(["\n".join(each) for each in zip(*columns, strict=True)])
     bar.outline.set_visible(False)
 
 
-def _written(axes: Axes, x: float, y: int, face: Color, lines: Sequence[str], roomy: bool) -> None:
+def _written(
+    sheet: _Sheet, spot: tuple[Axes, float, float], face: Color, lines: Sequence[str]
+) -> list[Artist]:
     """Fill a cell with a color and up to three lines of text, the first one bold."""
+    axes, x, y = spot
     ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
-    edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if roomy else 0.8}
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
+    edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if sheet.roomy else 0.8}
+    drawn: list[Artist] = [
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
+    ]
     heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
     for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
-        size = (10 if roomy else 7.5) if place == 0 else (7.5 if roomy else 6)
         weight = "bold" if place == 0 else "normal"
-        look_of: dict[str, Any] = {"fontsize": size, "weight": weight, "color": ink}
-        axes.text(x, y + height, text, ha="center", va="center", **look_of)
+        look: dict[str, Any] = {
+            "fontsize": sheet.sizes[place > 0],
+            "weight": weight,
+            "color": ink,
+        }
+        drawn.append(axes.text(x, y + height, text, ha="center", va="center", **look))
+    return drawn
 
 
-def _not_defined(axes: Axes, x: float, y: int, text: str, roomy: bool) -> None:
+def _not_defined(sheet: _Sheet, place: float, defense: str, text: str) -> None:
     """Write into a hatched cell that no run can fill."""
-    shown = text.replace(": ", ":\n") if roomy else "n. d."
+    axes, x, y = sheet.spot(place, defense)
+    shown = text.replace(": ", ":\n") if sheet.roomy else "n. d."
     box = {"facecolor": "#F4F4F4", "edgecolor": "none", "pad": 1.5}
-    axes.text(x, y, shown, ha="center", va="center", fontsize=7, bbox=box)
+    axes.text(
+        x,
+        y,
+        shown,
+        ha="center",
+        va="center",
+        fontsize=0.74 * sheet.sizes[0] if sheet.roomy else sheet.sizes[1],
+        bbox=box,
+    )
 
 
-def _frame_verdict(axes: Axes, x: float, y: int, row: TableRow, width: float) -> None:
+def _frame_verdict(spot: tuple[Axes, float, float], row: TableRow, width: float) -> list[Artist]:
     """Frame a cell, inside it: red where harm is shown, dashed where only some seed shows it."""
     kinds = {HARMED: "-", UNDECIDED: (0, (3, 2))}
     some = any(row.get(name) for name in ("n_lost", "n_undefined", "n_worked"))
     if row["verdict"] not in kinds or (row["verdict"] == UNDECIDED and not some):
-        return
+        return []
     look: dict[str, Any] = {
         "fill": False,
         "edgecolor": style.VERMILION,
         "linewidth": width,
         "linestyle": kinds[row["verdict"]],
     }
-    axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))
+    axes, x, y = spot
+    return [axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))]
 
 
 def _lines(row: TableRow, look: _Look) -> list[str]:
@@ -263,41 +351,53 @@ def _few_lines(row: TableRow, look: _Look) -> list[str]:
 
 
 def _frame_controls(
-    axes: Axes,
+    sheet: _Sheet,
     places: Mapping[str, float],
     others: Sequence[Mapping[str, float]],
     defenses: Sequence[str],
 ) -> None:
-    outline: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4, "zorder": 5}
+    look: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 1.4, "zorder": 5}
     if "none" in places:
-        axes.add_patch(Rectangle((-0.49, -0.49), 0.98, len(defenses) - 0.02, **outline))
+        sheet.box(0.0, 1, defenses, 0.01, **look)
     for where in (places, *others):
         if "none" in defenses and where:
-            first = min(where.values()) - 0.49
-            axes.add_patch(Rectangle((first, -0.49), len(where) - 0.02, 0.98, **outline))
+            sheet.box(min(where.values()), len(where), ["none"], 0.01, **look)
 
 
-def _labels(
-    axes: Axes,
-    cells: pl.DataFrame,
-    across: Sequence[tuple[str, float]],
-    defenses: Sequence[str],
-    roomy: bool,
+def _label(
+    sheet: _Sheet, across: Sequence[tuple[str, float]], adaptive: Container[str], width: Width
 ) -> None:
-    adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
-    names = [name for name, _ in across]
+    """Name attacks and defenses on the left and above."""
     places = [place for _, place in across]
-    slant: TableRow = {}
-    if len(names) > 5:
-        slant = {"rotation": 20 if roomy else 55, "ha": "left", "rotation_mode": "anchor"}
-    titles = [words.attack(name) + " *" * (name in adaptive) for name in names]
-    axes.set_xticks(places, titles, **slant)
-    axes.set_yticks(range(len(defenses)), [words.defense(name) for name in defenses])
-    right = max(places) + 0.52
-    bottom = len(defenses) - 0.48
-    axes.set(xlim=(-0.52, right), ylim=(bottom, -0.52), xlabel="Attack", ylabel="Defense")
-    axes.xaxis.set_label_position("top")
-    axes.xaxis.labelpad = 10
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    ends = (-0.52, max(places) + 0.52)
+    attacks = [words.attack(name) + " *" * (name in adaptive) for name, _ in across]
+    for number, (axes, defenses) in enumerate(sheet.panels):
+        lines = range(len(defenses))
+        names = [words.defense(name) for name in defenses]
+        slant: dict[str, Any] = {"rotation_mode": "anchor", "ha": "left"}
+        last = len(defenses) - 0.48
+        if sheet.upright:
+            slant["rotation"] = 40
+            axes.set_xticks(lines, [labels.shown(name, 24) for name in names], **slant)
+            axes.set_yticks(places, [width.named(name) for name in attacks])
+            axes.set(xlim=(-0.52, last), ylim=ends[::-1])
+            if number == 0:
+                axes.set(xlabel="Defense", ylabel="Attack")
+        else:
+            slant["rotation"] = 20 if sheet.roomy else 55
+            flat = sheet.roomy and len(attacks) <= FLAT
+            shown = attacks if width == PAGE else [labels.wrapped(name, 14) for name in attacks]
+            axes.set_xticks(places, shown if flat else attacks, **({} if flat else slant))
+            axes.set_yticks(lines, names)
+            axes.set(xlim=ends, ylim=(last, -0.52), xlabel="Attack", ylabel="Defense")
+        ours = (axes.get_yticklabels(), axes.get_xticklabels())
+        of_attacks, of_defenses = ours if sheet.upright else ours[::-1]
+        for label, (name, _) in zip(of_attacks, across, strict=True):
+            style.mark(label, attack=name)
+        for label, name in zip(of_defenses, defenses, strict=True):
+            style.mark(label, defense=name)
+        axes.xaxis.set_label_position("top")
+        axes.xaxis.labelpad = 10
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)

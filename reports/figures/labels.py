@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
@@ -46,6 +47,24 @@ def shown(text: str, longest: int = LONGEST) -> str:
         return text
     lines = [_cut(_spelled(_cut(line, longest)), longest) for line in text.split("\n", MOST_LINES)]
     return "\n".join([*lines[: MOST_LINES - 1], "..."] if len(lines) > MOST_LINES else lines)
+
+
+def wrapped(text: str, longest: int) -> str:
+    """The text in lines of at most so many characters; a word that is longer is broken.
+
+    >>> wrapped("trimmed_mean+dp_record", 14).splitlines()
+    ['trimmed_mean+', 'dp_record']
+    """
+    lines = [""]
+    for word in re.findall(r"[^ +_\n]*[ +_\n]?", text):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > longest:
+            lines.append("")
+        lines[-1] += word
+        while len(lines[-1].rstrip()) > longest:
+            lines[-1:] = [lines[-1][:longest], lines[-1][longest:]]
+        if word.endswith("\n"):
+            lines.append("")
+    return "\n".join(line.strip() for line in lines).rstrip("\n")
 
 
 def _cut(line: str, longest: int) -> str:

@@ -4,64 +4,175 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-import matplotlib as mpl
 import polars as pl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 
 from reports.analysis import tables
 from reports.figures import style
-from reports.figures.style import RC, WIDTH, Look
+from reports.figures.style import Look, Width, sized
 from reports.text import words
 
 MOST_HOSPITALS = 24  # drawn by name; beyond that the hardest hit ones
 MOST_PANELS = 6  # attacks drawn; beyond that the most harmful ones
 MOST_LINES = 6  # defenses in one figure of lines, beside no defense
 MOST_EFFECTS = 8  # defenses in one figure of effects
+_BUTT: Final[Mapping[str, Any]] = {"solid_capstyle": "butt"}
+_RING: Final[Mapping[str, Any]] = {"markersize": 5.5, "markerfacecolor": "white"}
+FOUND: Final = {  # column: color, marker, how far from the line of an attack it is drawn
+    "recall": (style.BLUE, "o", -0.15),
+    "precision": (style.VERMILION, "D", 0.15),
+}
 REACH = 0.3  # how far lines are moved apart around a whole number, all together
 
 
-@mpl.rc_context(RC)
-def hospital_effects(effects: pl.DataFrame) -> list[Figure]:
+@sized
+def hospital_effects(
+    effects: pl.DataFrame, width: Width, defenses: Sequence[str] | None = None
+) -> Figure:
     """Change of Brier score at each hospital with nobody attacking, one panel a defense.
 
-    Bars are 95 % intervals. The worst hit hospital is marked where it is distinguished from every
-    other. All figures have the same hospitals and the same scale.
+    ``effects``: a frame of ``tables.hospital_effects``. ``defenses``: those to draw; None: all. All
+    figures of a frame have the same hospitals and the same scale. Bars are 95 % intervals. The
+    worst hit hospital is marked where it is distinguished from every other.
     """
     shown = hardest_hit(effects)
-    reach = _reach(effects)
-    return [
-        _effects_figure(effects, names, shown, reach)
-        for names in batches(_names(effects, "defense"), MOST_EFFECTS)
-    ]
+    names = _names(effects, "defense") if defenses is None else list(defenses)
+    n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
+    height = n_rows * (0.75 + 0.19 * len(shown)) + 0.3
+    figure = style.new_figure(width.inches, width.high(height))
+    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+    panels[0, 0].set_xlim(*_reach(effects))
+    for axes, defense in zip(panels.flat, names, strict=False):
+        _effects_panel(axes, effects.filter(pl.col("defense") == defense), shown, defense, width)
+    _finish(panels, len(names), "")
+    label = "Change of Brier score against no defense, same seed (right is worse)"
+    figure.supxlabel(width.wrapped(label), fontsize="medium")
+    return figure
 
 
-@mpl.rc_context(RC)
-def convergence(curves: pl.DataFrame, looks: Mapping[str, Look]) -> list[Figure]:
+@sized
+def convergence(
+    curves: pl.DataFrame,
+    width: Width,
+    looks: Mapping[str, Look],
+    defenses: Sequence[str] | None = None,
+) -> Figure:
     """AUROC by round, one panel an attack and one line a defense.
 
-    Lines are means over seeds, bands go from the lowest to the highest seed.
+    ``curves``: a frame of ``tables.curves``. ``defenses``: those to draw; None: all. Lines are
+    means over seeds, bands go from the lowest to the highest seed. Rounds in which the attack acts
+    are shaded.
     """
-    return [_convergence_figure(part, looks) for part in _by_lines(curves)]
+    shown = _of(curves, defenses)
+    attacks = _names(shown, "attack")
+    figure, panels = _line_panels(len(attacks), len(_names(shown, "defense")), width)
+    for axes, attack in zip(panels.flat, attacks, strict=False):
+        _convergence_panel(axes, shown.filter(pl.col("attack") == attack), looks)
+        axes.set_title(width.named(words.attack(attack)))
+    _finish(panels, len(attacks), "Round (shaded: the attack acts)")
+    style.legend_of_defenses(figure, shown["defense"].to_list(), looks, width)
+    return figure
 
 
-@mpl.rc_context(RC)
+@sized
 def breakdown(
-    table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]
-) -> list[Figure]:
+    table: pl.DataFrame,
+    width: Width,
+    looks: Mapping[str, Look],
+    limits: Mapping[str, int],
+    defenses: Sequence[str] | None = None,
+) -> Figure:
     """AUROC by number of hostile hospitals, one panel an attack and one line a defense.
 
-    Bars are 95 % intervals over seeds. Every line starts where nobody is hostile, if that was run:
-    with the attack, if it takes no hostile hospital. A square at its end marks the largest number
-    run that the rule is defined for: ``limits`` has the smallest that it is not. Cells without an
-    AUROC are left out.
+    ``table``: a frame of ``breakdown.by_number``. ``defenses``: those to draw; None: all. Bars are
+    95 % intervals over seeds. Every line starts where nobody is hostile, if that was run: with the
+    attack, if it takes no hostile hospital. A square at its end marks the largest number run that
+    the rule is defined for: ``limits`` has the smallest that it is not. Cells without an AUROC are
+    left out.
     """
-    table = table.filter(pl.col("mean").is_not_null())
-    return [_breakdown_figure(part, looks, limits) for part in _by_lines(table)]
+    shown = _of(table.filter(pl.col("mean").is_not_null()), defenses)
+    attack_free = shown.filter(attack="none", n_hostile=0)
+    attacks = _names(shown, "attack")
+    names = _names(shown, "defense")
+    shifts = _shifts(names)
+    figure, panels = _line_panels(len(attacks), len(names), width)
+    for axes, attack in zip(panels.flat, attacks, strict=False):
+        rows = shown.filter(pl.col("attack") == attack)
+        lines = rows if 0 in rows["n_hostile"] else pl.concat([attack_free, rows])
+        _breakdown_panel(axes, lines.sort("n_hostile", maintain_order=True), looks, limits, shifts)
+        axes.set_title(width.named(words.attack(attack)))
+    panels[0, 0].set_ylim(bottom=max(0.0, panels[0, 0].get_ylim()[0]))
+    _finish(panels, len(attacks), "Hostile hospitals")
+    style.legend_of_defenses(figure, names, looks, width)
+    return figure
+
+
+@sized
+def hospital_scores(
+    scores: pl.DataFrame, width: Width, defenses: Sequence[str] | None = None
+) -> Figure:
+    """AUROC at each hospital with nobody attacking and under the worst attack, by defense.
+
+    ``scores``: a frame of ``tables.hospital_scores``. ``defenses``: those to draw; None: all. A
+    ring is the mean with nobody attacking, a disk that under the attack that the panel names; the
+    line between them is what the attack costs the hospital's own patients. A loss whose 95 %
+    interval excludes 0 is red.
+    """
+    shown = _names(scores, "hospital")
+    names = _names(scores, "defense") if defenses is None else list(defenses)
+    n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
+    height = n_rows * (0.95 + 0.19 * len(shown)) + 0.6
+    figure = style.new_figure(width.inches, width.high(height))
+    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+    for axes, defense in zip(panels.flat, names, strict=False):
+        _scores_panel(axes, scores.filter(pl.col("defense") == defense), shown, defense, width)
+    _finish(panels, len(names), "")
+    figure.supxlabel(width.wrapped("AUROC on the hospital's own test patients"), fontsize="medium")
+    _legend_of_scores(figure, width)
+    return figure
+
+
+@sized
+def detection(selected: pl.DataFrame, width: Width, by_chance: float) -> Figure:
+    """Recall and precision of rules that leave hospitals out, an attack a line, a defense a panel.
+
+    ``selected``: a frame of ``weights.leaving_out``. ``by_chance``: the precision of a rule that
+    leaves hospitals out at random. Bars are 95 % intervals over seeds. Where an attack has no mark,
+    nothing was counted.
+    """
+    attacks = _names(selected, "attack")
+    defenses = _names(selected, "defense")
+    n_rows, n_columns = _grid(len(defenses), 2 if width.narrow else 4)
+    height = n_rows * (0.75 + 0.24 * len(attacks)) + 0.9
+    figure = style.new_figure(width.inches, width.high(height))
+    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+    panels[0, 0].set_xlim(-0.04, 1.04)
+    for axes, defense in zip(panels.flat, defenses, strict=False):
+        axes.axvline(by_chance, color=style.SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
+        _detection_panel(axes, selected.filter(pl.col("defense") == defense), attacks, width)
+        axes.set_title(width.named(words.defense(defense)), fontsize=_fitting(defense, width))
+    _finish(panels, len(defenses), "")
+    figure.supxlabel("Share of hospitals", fontsize="medium")
+    _legend_of_detection(figure, width)
+    return figure
+
+
+def parts(frame: pl.DataFrame, most: int = 0) -> list[list[str]]:
+    """The defenses of each of the figures that a frame takes, at most so many in one.
+
+    Without ``most``: ``MOST_LINES`` and with them the undefended control.
+    """
+    names = _names(frame, "defense")
+    if most:
+        return batches(names, most)
+    others = [name for name in names if name != "none"]
+    return [["none", *part] for part in (batches(others, MOST_LINES) if others else [[]])]
 
 
 def batches(names: Sequence[str], most: int) -> list[list[str]]:
@@ -79,58 +190,13 @@ def hardest_hit(effects: pl.DataFrame) -> list[str]:
     return [name for name in _names(effects, "hospital") if name in chosen]
 
 
-def _by_lines(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """The frame in parts of at most ``MOST_LINES`` defenses, each with the undefended control."""
-    names = [name for name in _names(frame, "defense") if name != "none"]
-    parts = batches(names, MOST_LINES) if names else [[]]
-    return [frame.filter(pl.col("defense").is_in(["none", *part])) for part in parts]
+def _of(frame: pl.DataFrame, defenses: Sequence[str] | None) -> pl.DataFrame:
+    return frame if defenses is None else frame.filter(pl.col("defense").is_in(list(defenses)))
 
 
-def _effects_figure(
-    effects: pl.DataFrame, defenses: Sequence[str], shown: Sequence[str], reach: tuple[float, float]
-) -> Figure:
-    n_rows, n_columns = _grid(len(defenses), 4)
-    figure = style.new_figure(WIDTH, n_rows * (0.75 + 0.19 * len(shown)) + 0.3)
-    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    panels[0, 0].set_xlim(*reach)
-    for axes, defense in zip(panels.flat, defenses, strict=False):
-        _effects_panel(axes, effects.filter(pl.col("defense") == defense), shown, defense)
-    _finish(panels, len(defenses), "")
-    label = "Change of Brier score against no defense, same seed (right is worse)"
-    figure.supxlabel(label, fontsize=9.5)
-    return figure
-
-
-def _convergence_figure(curves: pl.DataFrame, looks: Mapping[str, Look]) -> Figure:
-    attacks = _names(curves, "attack")
-    figure, panels = _line_panels(len(attacks))
-    for axes, attack in zip(panels.flat, attacks, strict=False):
-        _convergence_panel(axes, curves.filter(pl.col("attack") == attack), looks)
-        axes.set_title(words.attack(attack))
-    _finish(panels, len(attacks), "Round")
-    _legend(figure, curves, looks, panels.shape[1])
-    return figure
-
-
-def _breakdown_figure(
-    table: pl.DataFrame, looks: Mapping[str, Look], limits: Mapping[str, int]
-) -> Figure:
-    attack_free = table.filter(attack="none", n_hostile=0)
-    attacks = _names(table, "attack")
-    shifts = _shifts(_names(table, "defense"))
-    figure, panels = _line_panels(len(attacks))
-    for axes, attack in zip(panels.flat, attacks, strict=False):
-        rows = table.filter(pl.col("attack") == attack)
-        lines = rows if 0 in rows["n_hostile"] else pl.concat([attack_free, rows])
-        _breakdown_panel(axes, lines.sort("n_hostile", maintain_order=True), looks, limits, shifts)
-        axes.set_title("no attack" if attack == "none" else attack)
-    panels[0, 0].set_ylim(bottom=max(0.0, panels[0, 0].get_ylim()[0]))
-    _finish(panels, len(attacks), "Hostile hospitals")
-    _legend(figure, table, looks, panels.shape[1])
-    return figure
-
-
-def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str) -> None:
+def _effects_panel(
+    axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str, width: Width
+) -> None:
     worst = set(tables.worst_hit(rows).filter(pl.col("alike").list.len() == 0)["hospital"])
     axes.axvline(0, color=style.SOFT, linewidth=0.9)
     style.guide(axes, "x")
@@ -138,29 +204,134 @@ def _effects_panel(axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense
         y = shown.index(row["hospital"])
         hit = row["hospital"] in worst
         color = style.VERMILION if hit else style.BLUE
+        lines = axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
         if row["brier_low"] is not None:
             span = (row["brier_low"], row["brier_high"])
-            axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, solid_capstyle="butt")
-        axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
-    # A long name stays over its own panel.
-    axes.set_title(defense, fontsize=min(10.0, 215 / len(defense)))
-    axes.set_yticks(range(len(shown)), list(shown), fontsize=8)
+            lines += axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, **_BUTT)
+        style.mark(lines, defense=defense, hospital=row["hospital"])
+    axes.set_title(width.named(words.defense(defense)), fontsize=_fitting(defense, width))
+    _hospitals_down(axes, shown, width)
+    axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 4))
+
+
+def _hospitals_down(axes: Axes, shown: Sequence[str], width: Width) -> None:
+    axes.set_yticks(range(len(shown)), [width.named(name) for name in shown], fontsize="small")
+    for tick, name in zip(axes.yaxis.get_major_ticks(len(shown)), shown, strict=True):
+        style.mark(tick.label1, hospital=name)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def _fitting(name: str, width: Width) -> float:
+    """The size of a title that stays over its own panel."""
+    return width.size if width.narrow else min(width.size, 22.6 * width.size / len(name))
+
+
+def _scores_panel(
+    axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str, width: Width
+) -> None:
+    style.guide(axes, "x")
+    for row in rows.iter_rows(named=True):
+        y = shown.index(row["hospital"])
+        color = style.VERMILION if (row["harm_high"] or 0.0) < 0 else style.BLUE
+        ends = (row["without"], row["under"])
+        lines = axes.plot(ends, (y, y), color=color, linewidth=1.6, alpha=0.7, zorder=2, **_BUTT)
+        lines += axes.plot([row["without"]], [y], "o", color=color, zorder=3, **_RING)
+        lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5.5, zorder=3)
+        style.mark(lines, row["attack"], defense, row["hospital"])
+    attack = words.attack(rows["attack"][0]) if len(rows) else "not defined"
+    title = f"{width.named(words.defense(defense))}\n{width.named(attack)}"
+    longest = max(title.split("\n"), key=len)
+    axes.set_title(title, fontsize=_fitting(longest, width))
+    _hospitals_down(axes, shown, width)
+    axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 4))
+
+
+def _legend_of_scores(figure: Figure, width: Width) -> None:
+    handles = [
+        Line2D(
+            [], [], color=style.SOFT, linestyle="", marker="o", label="nobody attacking", **_RING
+        ),
+        Line2D([], [], color=style.BLUE, marker="o", markersize=5.5, label="under the attack"),
+        Line2D([], [], color=style.VERMILION, marker="o", markersize=5.5, label="harm is shown"),
+    ]
+    columns = 2 if width.narrow else 3
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
+def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], width: Width) -> None:
+    style.guide(axes, "x")
+    for row in rows.iter_rows(named=True):
+        for column, (color, marker, aside) in FOUND.items():
+            if row[column] is None:
+                continue
+            y = attacks.index(row["attack"]) + aside
+            lines = axes.plot([row[column]], [y], marker, color=color, markersize=5)
+            if row[f"{column}_low"] is not None:
+                span = (row[f"{column}_low"], row[f"{column}_high"])
+                lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **_BUTT)
+            style.mark(lines, row["attack"], row["defense"])
+    axes.set_yticks(
+        range(len(attacks)), [width.named(words.attack(name)) for name in attacks], fontsize="small"
+    )
+    for tick, name in zip(axes.yaxis.get_major_ticks(len(attacks)), attacks, strict=True):
+        style.mark(tick.label1, name)
+    axes.set_ylim(len(attacks) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(
+        FixedLocator([0, 0.5, 1] if width.narrow else [0, 0.25, 0.5, 0.75, 1])
+    )
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+
+
+def _legend_of_detection(figure: Figure, width: Width) -> None:
+    labels = {
+        "recall": "recall: hostile hospitals left out",
+        "precision": "precision: hostile among those left out",
+    }
+    handles = [
+        Line2D([], [], color=color, linestyle="", marker=marker, markersize=5, label=labels[column])
+        for column, (color, marker, _) in FOUND.items()
+    ]
+    chance: dict[str, Any] = {"color": style.SOFT, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+    handles.append(Line2D([], [], label="precision by chance", **chance))
+    columns = 1 if width.narrow else 3
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
 def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for (defense,), line in rows.group_by(["defense"], maintain_order=True):
+    for first, last in _spans(rows.filter("acting")["round"].unique().sort().to_list()):
+        axes.axvspan(first - 0.5, last + 0.5, color=style.VERMILION, alpha=0.1, linewidth=0)
+    for (attack, defense), line in rows.group_by(["attack", "defense"], maintain_order=True):
         color, dashes = looks[str(defense)]
-        if len(line) == 1:
-            axes.plot(line["round"], line["mean"], "o", color=color)
-        axes.fill_between(
-            line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0
-        )
-        axes.plot(line["round"], line["mean"], color=color, linestyle=dashes, linewidth=1.5)
+        marker = "o" if len(line) == 1 else ""
+        drawn: list[Artist] = [
+            axes.fill_between(
+                line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0
+            ),
+            *axes.plot(
+                line["round"],
+                line["mean"],
+                color=color,
+                linestyle=dashes,
+                linewidth=1.5,
+                marker=marker,
+            ),
+        ]
+        style.mark(drawn, str(attack), str(defense))
+
+
+def _spans(rounds: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each sequence of rounds that follow each other."""
+    spans = list[tuple[int, int]]()
+    for number in rounds:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return spans
 
 
 def _breakdown_panel(
@@ -178,20 +349,24 @@ def _breakdown_panel(
         color, dashes = looks[defense]
         x = line["n_hostile"] + shifts[defense]
         look: dict[str, Any] = {"color": color, "linestyle": dashes, "linewidth": 1.4}
-        axes.plot(x, line["mean"], marker="o", markersize=3, **look)
+        lines = axes.plot(x, line["mean"], marker="o", markersize=3, **look)
         for at, row in zip(x, line.iter_rows(named=True), strict=True):
             if row["mean_low"] is not None:
                 span = (row["mean_low"], row["mean_high"])
-                axes.plot((at, at), span, color=color, linewidth=1.0, alpha=0.55)
+                lines += axes.plot((at, at), span, color=color, linewidth=1.0, alpha=0.55)
         last = line["n_hostile"][-1]
         if last < limits.get(defense, 0) <= max(last + 1, most):
             square: dict[str, Any] = {"markersize": 7.5, "markeredgecolor": "white", "zorder": 4}
-            axes.plot([x[-1]], [line["mean"][-1]], "s", color=color, **square)
+            lines += axes.plot([x[-1]], [line["mean"][-1]], "s", color=color, **square)
+        style.mark(lines, line["attack"][-1], defense)
 
 
-def _line_panels(n: int) -> tuple[Figure, Any]:
-    n_rows, n_columns = _grid(n, 3)
-    figure = style.new_figure(WIDTH if n_columns > 1 else 0.7 * WIDTH, 2.4 * n_rows + 0.8)
+def _line_panels(n: int, n_lines: int, width: Width) -> tuple[Figure, Any]:
+    n_rows, n_columns = _grid(n, 1 if width.narrow else 3)
+    legend = -(-n_lines // style.columns(width))
+    inches = width.inches if width.narrow or n_columns > 1 else 0.7 * width.inches
+    high = 1.9 if width.narrow else 2.4
+    figure = style.new_figure(inches, width.high(high * n_rows + 0.4 + 0.22 * legend))
     return figure, figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
 
 
@@ -204,22 +379,6 @@ def _finish(panels: Any, used: int, label: str) -> None:
         axes.set_xlabel(label)
     for axes in panels[:, 0] if label else ():
         axes.set_ylabel("AUROC")
-
-
-def _legend(figure: Figure, frame: pl.DataFrame, looks: Mapping[str, Look], n_columns: int) -> None:
-    drawn = [name for name in looks if name in set(frame["defense"])]
-    lines = [
-        Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8)
-        for name in drawn
-    ]
-    n_across = min(4 if n_columns > 1 else 3, len(drawn))
-    figure.legend(
-        lines,
-        [words.defense(name) for name in drawn],
-        loc="outside lower center",
-        ncols=n_across,
-        handlelength=2.6,
-    )
 
 
 def _shifts(defenses: Sequence[str]) -> dict[str, float]:

@@ -4,80 +4,80 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, Literal
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from reports.figures import style
-from reports.figures.style import RC, WIDTH
+from reports.figures import labels, style
+from reports.figures.style import Width, sized
+from reports.text import words
 from sim.types import TableRow
 
 ALL: Final = "all"  # the pooled test patients of all hospitals
+Where = Literal["outside lower center", "outside right upper"]
 MARKS: Final = "os^Dv<"
 WIDEST: Final = 0.36  # of the points at one epsilon, from the first hospital to the last
 
 
-@mpl.rc_context(RC)
-def privacy_utility(points: pl.DataFrame) -> Figure:
+@sized
+def privacy_utility(points: pl.DataFrame, width: Width) -> Figure:
     """AUROC (up) by epsilon (across, to no privacy), of each hospital and of all patients.
 
     ``points``: see ``draw_utility``.
     """
-    figure = style.new_figure(WIDTH, 4.0)
-    draw_utility(figure.add_subplot(), points)
+    figure = style.new_figure(width.inches, width.high(5.2 if width.narrow else 4.0))
+    axes = figure.add_subplot()
+    draw_utility(axes, points)
+    axes.set_xlabel(width.wrapped(axes.get_xlabel(), 0.6))
+    handles, names = axes.get_legend_handles_labels()
+    where: Where = "outside lower center" if width.narrow else "outside right upper"
+    shown = [width.named(name) for name in names]
+    figure.legend(handles, shown, loc=where, ncols=2 if width.narrow else 1)
     return figure
 
 
 def draw_utility(axes: Axes, points: pl.DataFrame) -> None:
-    """Draw ``points`` with columns epsilon, hospital, auroc, low and high (None without interval).
+    """Draw ``points`` with columns defense, epsilon, hospital, auroc, low and high.
 
-    An infinite epsilon is training without privacy; ``ALL`` are the test patients of all hospitals.
-    Hospitals beyond the colors of the style are gray and not named.
+    ``low`` and ``high`` are None without an interval. An infinite epsilon is training without
+    privacy; ``ALL`` are the test patients of all hospitals. Hospitals beyond the colors of the
+    style are gray and not named. Points are joined where no two defenses have the same epsilon.
     """
-    budgets = sorted(points["epsilon"].unique())
+    designs = list(points.select("epsilon", "defense").unique(maintain_order=True).iter_rows())
+    designs.sort(key=lambda design: design[0])
+    joined = len({epsilon for epsilon, _ in designs}) == len(designs)
     names = [name for name in points["hospital"].unique(maintain_order=True) if name != ALL]
     gap = WIDEST / max(1, len(names))
     for number, name in enumerate([ALL, *names]):
-        rows = points.filter(hospital=name).sort("epsilon")
+        rows = list(points.filter(hospital=name).sort("epsilon").iter_rows(named=True))
         shift = gap * (number - len(names) / 2)
-        across = [budgets.index(epsilon) + shift for epsilon in rows["epsilon"]]
         color, mark, width, label = _look(name, number)
-        axes.errorbar(
-            across,
-            list(rows["auroc"]),
-            _bars(list(rows.iter_rows(named=True))),
+        bars = axes.errorbar(
+            [designs.index((row["epsilon"], row["defense"])) + shift for row in rows],
+            [row["auroc"] for row in rows],
+            _bars(rows),
             color=color,
             marker=mark,
             markersize=4.5,
             linewidth=width,
+            linestyle="-" if joined else "",
             elinewidth=0.9,
             capsize=2,
             label=label,
         )
+        style.mark(bars.get_children(), hospital="" if name == ALL else name)
     axes.axhline(0.5, color=style.SOFT, linestyle=":", linewidth=1)
-    axes.set_xticks(range(len(budgets)), [_budget(epsilon) for epsilon in budgets])
+    axes.set_xticks(range(len(designs)), [_budget(*design) for design in designs])
     axes.set(
         xlabel="Privacy budget of each hospital over all rounds, ε (left is stricter)",
         ylabel="AUROC (up is better; dotted: guessing)",
-        xlim=(-0.5, len(budgets) - 0.5),
+        xlim=(-0.5, len(designs) - 0.5),
     )
     style.guide(axes, "y")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
-
-
-@mpl.rc_context(RC)
-def epsilon_by_round(spent: pl.DataFrame) -> Figure:
-    """Epsilon that each hospital has spent (up) after each round (across).
-
-    ``spent``: see ``draw_spending``.
-    """
-    figure = style.new_figure(WIDTH, 3.6)
-    draw_spending(figure.add_subplot(), spent)
-    return figure
 
 
 def draw_spending(axes: Axes, spent: pl.DataFrame) -> None:
@@ -101,35 +101,35 @@ def draw_spending(axes: Axes, spent: pl.DataFrame) -> None:
         xlim=(0, 1.02 * max(spent["round"])),
     )
     style.guide(axes)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
 
 
-@mpl.rc_context(RC)
-def clip_over_rounds(clips: pl.DataFrame) -> Figure:
+@sized
+def clip_over_rounds(clips: pl.DataFrame, width: Width) -> Figure:
     """The greatest length of an update (up, logarithmic) in each round (across), by defense.
 
     ``clips``: columns defense, seed, round and clip. A thin line is one seed, a thick one the
     median of the seeds.
     """
-    figure = style.new_figure(WIDTH, 3.4)
+    figure = style.new_figure(width.inches, width.high(3.4))
     axes = figure.add_subplot()
     defenses = list(clips["defense"].unique(maintain_order=True))
     looks = style.looks(defenses)
     for defense in defenses:
         color, dashes = looks[defense]
         rows = clips.filter(defense=defense)
+        lines = list[Line2D]()
         for (_,), one in rows.group_by(["seed"], maintain_order=True):
             seed = one.sort("round")
-            axes.plot(seed["round"], seed["clip"], color=color, linewidth=0.7, alpha=0.4)
+            lines += axes.plot(seed["round"], seed["clip"], color=color, linewidth=0.7, alpha=0.4)
         middle = rows.group_by("round").agg(pl.col("clip").median()).sort("round")
-        axes.plot(
-            middle["round"],
-            middle["clip"],
-            color=color,
-            linestyle=dashes,
-            linewidth=2,
-            label=defense,
-        )
+        thick: dict[str, Any] = {
+            "color": color,
+            "linestyle": dashes,
+            "linewidth": 2,
+            "label": defense,
+        }
+        lines += axes.plot(middle["round"], middle["clip"], **thick)
+        style.mark(lines, defense=defense)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(_plainly))
@@ -137,7 +137,7 @@ def clip_over_rounds(clips: pl.DataFrame) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="Round", ylabel="Clip: greatest length of an update\n(Euclidean, of weights)")
     style.guide(axes)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8.5)
+    style.legend_of_defenses(figure, defenses, looks, width)
     return figure
 
 
@@ -157,8 +157,10 @@ def _bars(rows: Sequence[TableRow]) -> tuple[list[float], list[float]]:
     return below, above
 
 
-def _budget(epsilon: float) -> str:
-    return "∞\n(no privacy)" if math.isinf(epsilon) else f"{epsilon:g}"
+def _budget(epsilon: float, defense: str) -> str:
+    value = "∞" if math.isinf(epsilon) else words.epsilon(epsilon) if defense else f"{epsilon:g}"
+    named = words.defense(defense) if defense else "(no privacy)" if math.isinf(epsilon) else ""
+    return f"{value}\n{labels.wrapped(named, 16)}".strip()
 
 
 def _plainly(value: float, _: object) -> str:

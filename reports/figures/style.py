@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from html import escape
 from io import BytesIO, StringIO
 from itertools import cycle
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar
+from urllib.parse import quote, unquote
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from reports.figures import labels
-from sim import files
+from reports.text import safe, words
 
 # Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for
 # lines on white.
@@ -29,14 +34,49 @@ COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 INK = "#222222"
 SOFT = "#6B6B6B"
 FAINT = "#DDDDDD"
-WIDTH = 9.6  # inches; one inch is 96 pixels on the page
 DPI = 200  # dots an inch of PNG files
 
+
+@dataclass(frozen=True)
+class Width:
+    """The width in inches that a figure is drawn for, with the size in points of its usual text."""
+
+    name: str
+    inches: float
+    size: float
+
+    @property
+    def narrow(self) -> bool:
+        """Whether panels stand below each other, for there is no room for them side by side."""
+        return self.inches < 5
+
+    def high(self, inches: float) -> float:
+        """The height here of what is ``inches`` high on the page."""
+        return inches * self.size / PAGE.size
+
+    def wrapped(self, text: str, share: float = 0.8) -> str:
+        """The text in lines that take at most this share of the width."""
+        return labels.wrapped(text, int(share * self.inches * 72 / (0.56 * self.size)))
+
+    def named(self, name: str) -> str:
+        """A name beside an axis: in short lines where the figure is narrow, else as it is."""
+        return self.wrapped(labels.shown(name, 44), 0.42) if self.narrow else name
+
+
+PAGE: Final = Width("page", 9.6, 9.5)  # one inch is 96 pixels on the page
+PHONE: Final = Width("phone", 3.6, 9.0)  # 346 pixels: a phone without the margins of the page
+COLUMN: Final = Width("column", 3.5, 7.0)  # of a journal with two columns
+FULL: Final = Width("full", 7.0, 8.0)  # both columns
+WIDTHS: Final = (PAGE, PHONE, COLUMN, FULL)
+WIDTH = PAGE.inches
+
+Make = Callable[[Width], Figure]
+
 RC: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"],
+    "font.family": [labels.FAMILY],
     "font.size": 9.5,
-    "axes.labelsize": 9.5,
-    "axes.titlesize": 10,
+    "axes.labelsize": "medium",
+    "axes.titlesize": "medium",
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -55,7 +95,9 @@ RC: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "legend.frameon": False,
     "figure.facecolor": "white",
+    "legend.fontsize": "medium",
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # TrueType, whole glyphs that can be searched and edited
     "hatch.linewidth": 0.5,
 }
 
@@ -108,47 +150,164 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def sized(
+    make: Callable[Concatenate[T, Width, P], Figure],
+) -> Callable[Concatenate[T, Width, P], Figure]:
+    """The maker of a figure, given this look at the width asked for, and a figure laid out."""
+
+    @wraps(make)
+    def made(table: T, width: Width, /, *args: P.args, **named: P.kwargs) -> Figure:
+        with mpl.rc_context(RC | {"font.size": width.size}):
+            figure = make(table, width, *args, **named)
+            finish(figure)
+        return figure
+
+    return made
+
+
+def mark(
+    artists: Artist | Iterable[Artist], attack: str = "", defense: str = "", hospital: str = ""
+) -> None:
+    """Have an SVG state the attack, defense and hospital that these artists show.
+
+    Each is a group with the attributes ``data-attack``, ``data-defense`` and ``data-hospital``.
+    """
+    gid = "|".join(("mark", *map(_quoted, (attack, defense, hospital))))
+    for artist in (artists,) if isinstance(artists, Artist) else artists:
+        artist.set_gid(gid)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogatepass").replace(".", "%2E")  # see ``DIGITS``
+
+
+TAG: Final = re.compile(r"<[^>]*>")
+ID: Final = re.compile(r' id="([^"]*)"')
+REFERENCE: Final = re.compile(r'(href="#|url\(#)([^")]*)')
+DIGITS: Final = re.compile(r"(\.\d\d)\d+")  # of lengths, beyond a hundredth of a point
+UNTURNED: Final = re.compile(r' transform="rotate\(-0 [^"]*\)"')
+FONT: Final = re.compile(rf"font: (?:(\w+) )?([\d.]+)px '{labels.FAMILY}'")
+FONTS: Final = f"'{labels.FAMILY}', Verdana, sans-serif"  # of the same widths, then any
+
+
 def finish(figure: Figure) -> None:
     """Set the texts and the layout of a figure of ``new_figure``, once for all its files."""
     if (layout := figure.get_layout_engine()) is not None:
         labels.plain(figure)
         figure.set_dpi(DPI)
-        with mpl.rc_context(RC):
-            layout.execute(figure)
+        layout.execute(figure)
         figure.set_layout_engine(None)
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure of ``new_figure`` as an ``<svg>`` element whose ids all start with ``name``.
+    """The figure as an ``<svg>`` element for a page, whose ids all start with ``name``.
 
-    It has no dates, links or namespaces.
+    It has no dates, links or namespaces. Text is text, in a font of the reader's.
     """
-    out = StringIO()
-    finish(figure)
-    with mpl.rc_context(RC | {"svg.hashsalt": name}):
-        figure.savefig(
-            out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
-    text = out.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
-    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = _svg(figure, name, "none")
+    start = f'<svg style="font-family: {FONTS}" '
+    text = text[text.index("<svg") :].replace("<svg ", start, 1)
+    used = {target for _, target in REFERENCE.findall(text)}
+    return TAG.sub(lambda tag: _lean(tag[0], name, used), text)
 
 
-def png(figure: Figure) -> bytes:
-    """The figure of ``new_figure`` as a PNG file, without date or program name."""
+def inline(make: Make, name: str) -> str:
+    """A figure as markup of a page: drawn for a screen, and for a phone, which shows that alone."""
+    wide = svg(make(PAGE), name)
+    phone = svg(make(PHONE), f"{name}-{PHONE.name}")
+    return f'<div class="on-page">{wide}</div><div class="on-phone">{phone}</div>'
+
+
+def svg_file(figure: Figure) -> bytes:
+    """The figure as an SVG file whose text is drawn as shapes, so that no reader needs the font."""
+    return ID.sub(_unmarked, _svg(figure, "figure", "path")).encode()
+
+
+def pdf(figure: Figure) -> bytes:
+    """The figure as a PDF file with its fonts, without date or program name."""
     out = BytesIO()
-    finish(figure)
-    quick = {"compress_level": 1}  # of 9: two thirds of the time, a seventh more bytes
     with mpl.rc_context(RC):
-        figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=quick)
+        finish(figure)
+        nothing = dict.fromkeys(("Creator", "Producer", "CreationDate"))
+        figure.savefig(out, format="pdf", metadata=nothing)
     return out.getvalue()
 
 
-def written(figure: Figure, path: Path) -> str:
-    """The figure as ``svg`` gives it under the name of ``path``, a PNG file that is written too.
+def png(figure: Figure, dots: int = DPI) -> bytes:
+    """The figure as a PNG file of so many dots an inch, without date or program name."""
+    out = BytesIO()
+    quick = {"compress_level": 1}  # of 9: two thirds of the time, a seventh more bytes
+    with mpl.rc_context(RC):
+        finish(figure)
+        figure.savefig(out, format="png", dpi=dots, metadata={"Software": None}, pil_kwargs=quick)
+    return out.getvalue()
 
-    Raises ``InputError`` if the file cannot be written.
-    """
-    files.replace(path, png(figure))
-    return svg(figure, path.stem)
+
+def paper_png(figure: Figure) -> bytes:
+    """The figure as a PNG file with as many dots as journals ask for."""
+    return png(figure, 300)
+
+
+def _svg(figure: Figure, salt: str, font: Literal["none", "path"]) -> str:
+    out = StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context(RC | {"svg.hashsalt": salt, "svg.fonttype": font}):
+        finish(figure)
+        figure.savefig(out, format="svg", metadata=nothing)
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+
+
+def _unmarked(id_: re.Match[str]) -> str:
+    return "" if id_[1].startswith("mark|") else id_[0]
+
+
+def _lean(tag: str, name: str, used: Container[str]) -> str:
+    """A tag of an SVG with its ids and references under a name, and nothing that a page lacks."""
+    if tag.startswith("<svg"):
+        tag = re.sub(r' xmlns(:\w+)?="[^"]*"', "", tag)
+    tag = UNTURNED.sub("", DIGITS.sub(r"\1", tag)).replace("xlink:href", "href")
+    tag = FONT.sub(lambda font: f"font-size: {font[2]}px" + _weight(font[1]), tag)
+    tag = REFERENCE.sub(rf"\g<1>{name}-\g<2>", tag)
+    return ID.sub(lambda found: _identified(found[1], name, used), tag)
+
+
+def _weight(weight: str | None) -> str:
+    return "" if weight is None else f"; font-weight: {weight}"
+
+
+def _identified(id_: str, name: str, used: Container[str]) -> str:
+    """What a tag states in place of its id."""
+    if id_.startswith("mark|"):
+        kinds = zip(("attack", "defense", "hospital"), id_.split("|")[1:], strict=True)
+        shown = ((kind, str(safe.shown(unquote(of, errors="surrogatepass")))) for kind, of in kinds)
+        return "".join(f' data-{kind}="{escape(of)}"' for kind, of in shown if of)
+    return f' id="{name}-{id_}"' if id_ in used else ""
+
+
+def columns(width: Width, most: int = 4) -> int:
+    """How many names of defenses a legend has side by side."""
+    return 2 if width.narrow else most
+
+
+def legend_of_defenses(
+    figure: Figure, defenses: Sequence[str], looks: Mapping[str, Look], width: Width, n: int = 4
+) -> None:
+    """Name the lines of defenses below the panels, in the order of their looks."""
+    drawn = [name for name in looks if name in set(defenses)]
+    lines = [
+        Line2D([], [], color=looks[name][0], linestyle=looks[name][1], linewidth=1.8)
+        for name in drawn
+    ]
+    legend = figure.legend(
+        lines,
+        [width.named(words.defense(name)) for name in drawn],
+        loc="outside lower center",
+        ncols=min(columns(width, n), len(drawn)),
+        handlelength=2.6,
+    )
+    for name, line, text in zip(drawn, legend.get_lines(), legend.get_texts(), strict=True):
+        mark((line, text), defense=name)

@@ -27,7 +27,11 @@ DESIGN is a design file (wardround init DIR writes a commented one) or one of th
 Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
 """
 REPORT_USAGE = """\
-wardround report DIR...  rebuild tables and report/ of each folder from its evidence.jsonl
+wardround report DIR... [--figures FORMATS]
+  rebuild tables and report/ of each folder from its evidence.jsonl
+
+  --figures pdf|svg|png   write each figure too, as report/figures/NAME_WIDTH.FORMAT: for one column
+                          (3.5 inches) and for two (7 inches); several formats by comma
 """
 
 

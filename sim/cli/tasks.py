@@ -16,6 +16,7 @@ from rich.text import Text
 from sim import evidence
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
+from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
 from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
@@ -114,30 +115,55 @@ def report(words: Sequence[str]) -> None:
     """Rebuild the report of each folder from its evidence, if that and its verdict hold.
 
     Of a design's verdict also what follows from it: exports and the register as a table.
+    Figures are written as files in the formats that ``--figures`` names. Raises ``InputError`` for
+    words that name no folder.
     """
     from reports import sweeps
     from threats import catalog, exports, stored, verdict
 
+    folders, formats = _folders(words)
     search_for_cycles()
-    for word in words:
-        folder = Path(word)
+    for folder in folders:
         if (folder / audits.AUDITS).exists():
             print_place(page_of_audits(folder))
+            write_figures(folder, formats)
             continue
         if _holds_runs(folder):
             print_place(sweeps.write(folder)[0])
+            write_figures(folder, formats)
             continue
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
         if not stored.held(folder):
             print_place(page(folder, chain.records, chain.records))
+            write_figures(folder, formats)
             continue
         found = stored.read(folder, chain)
         exports.write(folder, found.design, found.assessment, catalog.load(), chain)
         verdict.write_table(folder, found.assessment)
         page(folder, chain.records, chain.records, of_design=True)
         print_place(page_of_verdict(folder, chain))
+        write_figures(folder, formats)
+
+
+def _folders(words: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
+    """The folders that words name, and the formats that ``--figures`` names among them."""
+    from reports.figures import files
+
+    folders = list[Path]()
+    formats = ""
+    left = iter(words)
+    for word in left:
+        name, given, value = word.partition("=")
+        if name == "--figures":
+            formats = value if given else next(left, "")
+            files.formats(formats)
+        else:
+            folders.append(Path(word))
+    if not folders:
+        raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
+    return folders, files.formats(formats) if formats else ()
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -183,10 +209,38 @@ def page(
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        with aside(style.written) as drawing:
+        with aside(style.inline) as drawing:
             return write_report(
                 folder, everything, name=name, show_reconstructions=shown, drawing=drawing
             )
+
+
+def write_figures(folder: Path, formats: Sequence[str]) -> None:
+    """Write the figures of a folder's report as files in these formats, and print where they are.
+
+    Raises ``InputError`` if a file cannot be written.
+    """
+    if not formats:
+        return
+    from reports import audits as of_audits
+    from reports import page, rendering, sweeps, validation
+    from reports.figures import files
+    from threats import stored
+
+    if (folder / audits.AUDITS).exists():
+        makers = list(of_audits.makers(folder))
+    elif _holds_runs(folder):
+        makers = list(sweeps.makers(folder))
+    else:
+        chain = evidence.chain(folder)
+        shown = all(record.config["report"]["show_reconstructions"] for record in chain.records)
+        facts = rendering.manifest(folder)
+        makers = list(page.makers(chain.records, facts, show_reconstructions=shown))
+        if stored.held(folder):
+            makers += validation.makers(stored.read(folder, chain))
+    written = files.write(folder, makers, formats)
+    where = str(folder / "report" / "figures")
+    Screen().print(Text.assemble(f"Figures: {len(written)} files in ", (where, "bold")))
 
 
 def page_of_verdict(folder: Path, chain: Chain) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from reports import page
 from reports.analysis import costs, tables
-from reports.figures import charts
+from reports.figures import charts, style
 from reports.text import words
 from sim.evidence import RunRecord, outcome
 from tests.records import make_hospitals, make_record
@@ -150,11 +150,11 @@ def test_a_defense_that_shows_the_aggregator_sums_has_changes_but_no_share() -> 
     found = row(costs.costs(records), hospital="hospital_1")
     assert (found["influence"], found["auroc"]) == (None, 0.0)
     assert words.equal_shares(found["influence"]) == words.NONE
-    assert charts.hospital_costs(costs.costs(records)).axes[1].lines
+    assert charts.hospital_costs(costs.costs(records), style.PAGE).axes[1].lines
 
 
 def test_the_figure_marks_both_and_shows_all_others() -> None:
-    share, change = charts.hospital_costs(costs.costs(study())).axes
+    share, change = charts.hospital_costs(costs.costs(study()), style.PAGE).axes
     points = [line for line in share.lines if line.get_marker() in ("o", "D")]
     assert len(points) == 6
     assert sorted(line.get_markersize() for line in points) == [3.5] * 4 + [6.5] * 2

@@ -50,20 +50,26 @@ def worse(by):
 def draw_all(name, records):
     """Every figure of that name."""
     looks = style.looks(list(dict.fromkeys(record.defense for record in records)))
+    width = style.PAGE
     makers = {
-        "heat_map": lambda: [
-            heat_map(tables.cells(records).filter(reads_only=False), backdoors.backdoors(records))
-        ],
-        "tradeoff": lambda: [charts.tradeoff(tables.tradeoff(records))],
-        "hospital_effects": lambda: multiples.hospital_effects(tables.hospital_effects(records)),
-        "convergence": lambda: multiples.convergence(tables.curves(records), looks),
-        "breakdown": lambda: multiples.breakdown(
-            breakdown.by_number(records), looks, {"defense_0": 4}
+        "heat_map": lambda: [drawn_map(records, tables.cells(records).filter(reads_only=False))],
+        "tradeoff": lambda: [charts.tradeoff(tables.tradeoff(records), width)],
+        "hospital_effects": lambda: in_parts(
+            multiples.hospital_effects, tables.hospital_effects(records), multiples.MOST_EFFECTS
         ),
-        "reconstruction": lambda: [charts.reconstruction(tables.inversions(records), looks)],
-        "privacy_spent": lambda: [charts.privacy_spent(tables.spent(records), looks)],
+        "convergence": lambda: in_parts(multiples.convergence, tables.curves(records), looks=looks),
+        "breakdown": lambda: in_parts(
+            multiples.breakdown, breakdown.by_number(records), looks=looks, limits={"defense_0": 4}
+        ),
+        "reconstruction": lambda: [charts.reconstruction(tables.inversions(records), width, looks)],
+        "privacy_spent": lambda: [charts.privacy_spent(tables.spent(records), width, looks)],
     }
     return makers[name]()
+
+
+def in_parts(make, frame, most=0, **named):
+    parts = multiples.parts(frame, most)
+    return [make(frame, style.PAGE, defenses=part, **named) for part in parts]
 
 
 def draw(name, records):
@@ -133,8 +139,9 @@ def test_drawing_leaves_matplotlib_as_it_was(name):
     assert _pylab_helpers.Gcf.figs == {}
 
 
-def drawn_map(records):
-    return heat_map(tables.cells(records), backdoors.backdoors(records))
+def drawn_map(records, cells=None, width=style.PAGE):
+    shown = tables.cells(records) if cells is None else cells
+    return heat_map(shown, width, marked=backdoors.backdoors(records))
 
 
 def test_heat_map_writes_every_mean_its_worst_seed_and_its_losses_and_marks_idle_cells():
@@ -324,7 +331,7 @@ def test_breakdown_lines_start_where_nobody_is_hostile_and_mark_the_limit_of_the
         ),
     ]
     table = breakdown.by_number([record for cell in cells for record in hostile(*cell)])
-    (figure,) = multiples.breakdown(table, style.looks(["x", "y"]), {"x": 2})
+    figure = multiples.breakdown(table, style.PAGE, style.looks(["x", "y"]), {"x": 2})
     panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "alie")
     lines = {line.get_color(): line for line in panel.lines if line.get_marker() == "o"}
     assert list(lines[style.BLUE].get_ydata()) == pytest.approx([0.9, 0.8])

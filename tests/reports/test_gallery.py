@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.colors import to_hex
 
 from reports import page, sections
+from reports.figures import style
 from reports.figures.gallery import RIGHT, WRONG, gallery
 from sim.evidence import Recovered
 from tests.records import make_inversion, make_record
@@ -41,7 +42,7 @@ def shown(*records: Recovered, public: bool = True, show: bool = False, **change
 
 
 def test_fields_are_written_out_and_colored_by_what_is_right() -> None:
-    left = gallery(shown(ROW)).axes[0]
+    left = gallery(shown(ROW), style.PAGE).axes[0]
     texts = [one.get_text() for one in left.texts]
     for text in ("age", "63", "62.4", "51", "sex", "male", "female", "Truth", "Nearest guess"):
         assert text in texts
@@ -49,12 +50,12 @@ def test_fields_are_written_out_and_colored_by_what_is_right() -> None:
     # age: guess, typical row; sex: guess, typical row
     assert colors == [RIGHT, WRONG, WRONG, RIGHT]
     assert left.get_title(loc="left") == "hospital_0, tableak: not recovered\nno defense"
-    unread = gallery(shown(UNREAD)).axes[0]
+    unread = gallery(shown(UNREAD), style.PAGE).axes[0]
     assert [one.get_text() for one in unread.texts].count("none") == 2
 
 
 def test_images_are_drawn_as_images_in_their_own_range() -> None:
-    figure = gallery(shown(IMAGE, pixels=(0.0, 16.0)))
+    figure = gallery(shown(IMAGE, pixels=(0.0, 16.0)), style.PAGE)
     drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert [one.tolist() for one in drawn] == [
         [[0.0, 0.5], [1.0, 0.25]],

@@ -5,6 +5,7 @@ import pytest
 from reports import terminal
 from reports.analysis import leaks, membership, tables
 from reports.analysis.backdoors import backdoors
+from reports.figures import style
 from reports.figures.heat_map import ROOMY, heat_map
 from reports.text import findings
 from tests.records import make_inversion, make_record
@@ -30,7 +31,7 @@ def study(defenses=("none", "secagg"), seeds=3):
 
 def drawn(records):
     acting = tables.cells(records).filter(reads_only=False)
-    figure = heat_map(acting, backdoors(records), read=leaks.leaks(records))
+    figure = heat_map(acting, style.PAGE, marked=backdoors(records), read=leaks.leaks(records))
     figure.canvas.draw()
     return figure
 

@@ -78,7 +78,7 @@ def test_a_rate_that_few_records_cannot_tell_is_not_stated() -> None:
 def test_the_curve_is_drawn_as_it_is_with_bounds_and_guessing() -> None:
     records = [inferred(0), inferred(0, "dp_record", 0.2, (bound(exceeded=False),))]
     cells = membership.cells(records)
-    figure = curves.membership(cells, style.looks(["none", "dp_record"]))
+    figure = curves.membership(cells, style.PAGE, style.looks(["none", "dp_record"]))
     (axes,) = [one for one in figure.axes if one.get_visible()]
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_title(loc="left") or axes.get_title()

@@ -22,6 +22,7 @@ HOSPITALS = [privacy.ALL, "cleveland", "va"]
 def utility() -> pl.DataFrame:
     rows = [
         {
+            "defense": "",
             "epsilon": epsilon,
             "hospital": name,
             "auroc": 0.6 + 0.1 * place + 0.02 * number,
@@ -35,13 +36,11 @@ def utility() -> pl.DataFrame:
 
 
 def legend(axes: Axes) -> list[str]:
-    found = axes.get_legend()
-    assert found is not None
-    return [text.get_text() for text in found.get_texts()]
+    return [str(name) for name in axes.get_legend_handles_labels()[1]]
 
 
 def test_the_curve_has_a_point_a_budget_for_each_hospital_and_all_patients() -> None:
-    (axes,) = privacy.privacy_utility(utility()).axes
+    (axes,) = privacy.privacy_utility(utility(), style.PAGE).axes
     lines = {bars.get_label(): bars.lines[0] for bars in axes.containers}
     assert set(lines) == {"all patients", "cleveland", "va"}
     for name, line in lines.items():
@@ -60,7 +59,7 @@ def test_the_curve_has_a_point_a_budget_for_each_hospital_and_all_patients() -> 
 
 
 def test_intervals_are_drawn_where_there_are_any() -> None:
-    (axes,) = privacy.privacy_utility(utility()).axes
+    (axes,) = privacy.privacy_utility(utility(), style.PAGE).axes
     bars = {one.get_label(): one.lines[2][0].get_segments() for one in axes.containers}
     np.testing.assert_allclose(bars["cleveland"][0][:, 1], [0.55, 0.7])
     for segment in bars["va"]:
@@ -70,9 +69,10 @@ def test_intervals_are_drawn_where_there_are_any() -> None:
 def test_many_hospitals_are_gray_beyond_the_colors() -> None:
     names = [privacy.ALL, *(f"h{number}" for number in range(9))]
     rows = [
-        {"epsilon": 1.0, "hospital": name, "auroc": 0.7, "low": 0.6, "high": 0.8} for name in names
+        {"defense": "", "epsilon": 1.0, "hospital": name, "auroc": 0.7, "low": 0.6, "high": 0.8}
+        for name in names
     ]
-    (axes,) = privacy.privacy_utility(pl.DataFrame(rows)).axes
+    (axes,) = privacy.privacy_utility(pl.DataFrame(rows), style.PAGE).axes
     colors = [one.lines[0].get_color() for one in axes.containers]
     assert colors[0] == style.BLACK
     assert len(set(colors[1:7])) == 6
@@ -95,7 +95,8 @@ def test_spending_is_a_rising_line_for_each_hospital_below_its_budget(
         for name, rate in (("va", 0.5), ("hungary", 0.3))
         for number in range(1, 6)
     ]
-    (axes,) = privacy.epsilon_by_round(pl.DataFrame(rows)).axes
+    axes = style.new_figure(6, 3).add_subplot()
+    privacy.draw_spending(axes, pl.DataFrame(rows))
     named = {line.get_label(): line for line in axes.get_lines()}
     np.testing.assert_allclose(named["va (90 records)"].get_ydata(), 0.5 * np.arange(1, 6))
     np.testing.assert_allclose(named["hungary (90 records)"].get_ydata(), 0.3 * np.arange(1, 6))
@@ -132,7 +133,7 @@ def test_a_clip_is_a_thin_line_a_seed_and_a_thick_one_for_their_median() -> None
         for seed in range(3)
         for number in range(1, 5)
     ]
-    figure = privacy.clip_over_rounds(pl.DataFrame(rows))
+    figure = privacy.clip_over_rounds(pl.DataFrame(rows), style.PAGE)
     (axes,) = figure.axes
     thick = {line.get_label(): line for line in axes.get_lines() if line.get_linewidth() == 2}
     thin = [line for line in axes.get_lines() if line.get_linewidth() < 1]

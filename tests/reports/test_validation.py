@@ -13,6 +13,7 @@ import pytest
 
 from reports import dfd, page
 from reports.analysis import changes
+from reports.figures import style
 from reports.figures.changes import LOOKS
 from reports.figures.changes import changes as draw_changes
 from reports.validation import write_validation
@@ -430,7 +431,7 @@ def test_a_search_for_the_smallest_change_is_shown(tmp_path: Path, smallest: lis
     assert "<i>the rule krum" in text
     assert "0.175 under alie" in text
     assert "a rule that is not defined (one rule) makes no design that can be run: no rows" in text
-    assert (tmp_path / "report" / "figures" / "search.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "report" / "figures").exists()
     assert 'id="fig-search"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
 
 
@@ -441,7 +442,7 @@ def test_a_search_without_a_change_that_was_judged_has_no_figure(tmp_path: Path)
     (tmp_path / stored.SEARCH).write_text(json.dumps(values), encoding="utf-8")
     write_validation(tmp_path, evidence.chain(tmp_path))
     assert "5 of 6 changes were tried." in read(tmp_path).of("next")
-    assert not (tmp_path / "report" / "figures" / "search.png").exists()
+    assert 'id="fig-search"' not in (tmp_path / "report" / "index.html").read_text("utf-8")
 
 
 def candidates(found: Assessment, values: dict[str, Any]) -> pl.DataFrame:
@@ -477,7 +478,7 @@ def test_the_figure_of_a_search_shows_limits_states_and_what_was_tried(tmp_path:
     design = make_design()
     validated(tmp_path, design)
     found = stored.read(tmp_path, evidence.chain(tmp_path)).assessment
-    figure = draw_changes(candidates(found, search_of(design, ["a clip of 1"])))
+    figure = draw_changes(candidates(found, search_of(design, ["a clip of 1"])), style.PAGE)
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert panels.keys() == {one.id for one in found.criteria}
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -509,7 +510,9 @@ def test_of_many_changes_and_criteria_the_figure_states_what_it_leaves_out(tmp_p
     room = changes.chosen(frame)
     assert list(room.changes) == [f"change {n}" for n in range(changes.MOST_CHANGES)]
     assert room.left_out == [f"{40 - changes.MOST_CHANGES} changes further away"]
-    drawn = [label.get_text() for label in draw_changes(frame).axes[0].get_yticklabels()]
+    drawn = [
+        label.get_text() for label in draw_changes(frame, style.PAGE).axes[0].get_yticklabels()
+    ]
     assert len(drawn) == changes.MOST_CHANGES + 2  # the design, and the head
 
 

@@ -109,7 +109,7 @@ def test_nothing_that_a_run_leaves_holds_a_value_of_a_record(
     shown = capfd.readouterr()
     check(shown.out + shown.err)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) >= 4
+    assert len(files) >= 3
     for path in files:
         check(path.read_bytes().decode("utf-8", errors="replace"))
 

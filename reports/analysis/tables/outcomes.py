@@ -8,7 +8,7 @@ import polars as pl
 
 from reports.analysis.tables.pairs import frame, gaps, minus_base
 from reports.analysis.tables.scores import CELL, cells, judged_by_auroc, runs
-from reports.analysis.tables.studies import cell, pooled, reads_only
+from reports.analysis.tables.studies import acts_in, cell, pooled, reads_only
 from sim.evidence import RunRecord, intervals
 from sim.types import TableRow
 
@@ -16,6 +16,7 @@ CURVE = {
     **dict.fromkeys(("attack", "defense"), pl.String),
     **dict.fromkeys(("seed", "round"), pl.Int64),
     "auroc": pl.Float64,
+    "acting": pl.Boolean,
 }
 LOST = {**dict.fromkeys(("attack", "defense", "hospital", "reason"), pl.String), "seed": pl.Int64}
 INVERSION = {
@@ -77,13 +78,19 @@ def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFram
 def curves(records: Sequence[RunRecord]) -> pl.DataFrame:
     """AUROC on all test patients by round: mean over seeds, lowest and highest seed.
 
-    Attacks that only read are left out.
+    ``acting``: the attack acts in this round. Attacks that only read are left out.
     """
     shown = [record for record in records if not reads_only(record)]
     table = frame((row for record in shown for row in _curve_rows(record)), CURVE)
     value = pl.col("auroc")
     grouped = table.group_by(*CELL, "round", maintain_order=True)
-    means = grouped.agg(n=pl.len(), mean=value.mean(), low=value.min(), high=value.max())
+    means = grouped.agg(
+        n=pl.len(),
+        mean=value.mean(),
+        low=value.min(),
+        high=value.max(),
+        acting=pl.col("acting").any(),
+    )
     return means.sort("round", maintain_order=True)
 
 
@@ -202,7 +209,8 @@ def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
 def _curve_rows(record: RunRecord) -> Iterator[TableRow]:
     curve = pooled(record).curve
     for number, value in zip(curve.get("round", []), curve.get("value", []), strict=True):
-        yield {**cell(record), "round": number, "auroc": value}
+        acting = acts_in(record, number)
+        yield {**cell(record), "round": number, "auroc": value, "acting": acting}
 
 
 def _isolation_row(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from sim.types import TableRow
+from sim.types import Node, TableRow
 
 CURVE_COLUMNS = ("round", "hospital", "metric", "value")
 # folders of attacks that begin after the last round
@@ -90,6 +90,24 @@ def hostile_act(record: RunRecord) -> bool:
         and not reads_only(record)
         and not set(record.attack.split("+")) <= set(record.absences)
     )
+
+
+def acts_in(record: RunRecord, round_: int) -> bool:
+    """Whether an attack that changes what is sent acts in a round, by its schedule."""
+    if record.attack == "none" or reads_only(record):
+        return False
+    nodes = dict(record.config.get("attack", ()))
+    adversary = record.config.get("adversary", {})
+    absent = [nodes.get(name, {}) for name in record.absences]
+    hostile = [adversary] if hostile_act(record) else []
+    return any(_within(schedule, round_) for schedule in (*hostile, *absent))
+
+
+def _within(schedule: Node, round_: int) -> bool:
+    first = schedule.get("first_round", 1)
+    last = schedule.get("last_round")
+    ended = last is not None and round_ > last
+    return bool(round_ >= first and not ended and (round_ - first) % schedule.get("every", 1) == 0)
 
 
 def idle(record: RunRecord) -> list[str]:
