@@ -47,7 +47,6 @@ from sim.config.overrides import forced
 from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, configured, tables
-from sim.evidence.tables import RESULT_COLUMNS
 from sim.inference import alone
 from sim.inference.alone import Audit
 from sim.spelling import written
@@ -77,9 +76,6 @@ Frame: TypeAlias = Literal["runs", "rounds", "outcomes"]
 
 NAME: Final = re.compile(r"[A-Za-z_][\w+.-]*", re.ASCII)  # a text that needs no quotes
 CONSTANTS: Final = ("null", "true", "false", "nan", "inf")  # names that are no texts
-TEXTS: Final = ("run", "consortium", "attack", "defense", "attack_success_kind")
-NUMBERS: Final = ("seed", "n_hospitals", "n_hostile", "rounds")
-TRUTHS: Final = ("attack_engaged", "defense_engaged")
 FALSE_POSITIVES: Final = (0.01, 0.1)  # rates at which an audit shows what is recognized
 CRITERION: Final = (
     *("id", "threat", "adversary", "metric", "over", "bound", "limit", "alpha", "outcome"),
@@ -130,13 +126,7 @@ class Results(_Showing):
     @property
     def results(self) -> pl.DataFrame:
         """One row a run, with the columns of ``results.csv``."""
-        kinds = dict.fromkeys(RESULT_COLUMNS, pl.Float64())
-        schema: dict[str, pl.DataType] = {
-            **kinds,
-            **dict.fromkeys(TEXTS, pl.String()),
-            **dict.fromkeys(NUMBERS, pl.Int64()),
-            **dict.fromkeys(TRUTHS, pl.Boolean()),
-        }
+        schema = tables.frame_schema(tables.RESULTS_TABLE)
         return pl.DataFrame(tables.results(self.records), schema=schema)
 
     @property

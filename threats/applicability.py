@@ -40,17 +40,19 @@ class Subject(Fact):
 
 
 class Excluded(Fact):
-    """A threat that does not apply to an adversary (or, with ``ANYBODY``, to the design), and why.
-
-    ``powers``: none of the alternatives that it takes is declared. ``place``: the adversary is at
-    no element of the kind that it strikes. ``parties``: too few act together. ``element``: the
-    design has no such element.
-    """
+    """A threat that does not apply to an adversary, or with ``ANYBODY`` to the design."""
 
     threat: str
+    """The threat's id."""
     adversary: str
+    """The adversary's id in the design, or ``anybody``."""
     code: Code
+    """The reason: ``powers``, none of the alternatives that it takes is declared; ``place``, the
+    adversary is at no element of the kind that it strikes; ``parties``, too few act together;
+    ``element``, the design has no such element.
+    """
     reason: str
+    """The reason in words."""
 
 
 def applicable(design: Design, catalog: Catalog) -> tuple[list[Subject], list[Excluded]]:

@@ -57,72 +57,110 @@ class Risk(Fact):
     """
 
     adverse: Grade
+    """The likelihood of adverse impact once the attack has begun (table G-4)."""
     likelihood: Grade
+    """The overall likelihood (table G-5)."""
     impact: Grade
+    """The level of impact (table H-3)."""
     risk: Grade
+    """The level of risk (table I-2)."""
 
 
 class Range(Fact):
-    """Risk from both sides: ``upper`` by the bound that does not flatter a defense, ``lower`` by
-    the one that does not flatter an attack.
-    """
+    """Risk from both sides."""
 
     upper: Risk
+    """The risk by the bound that does not flatter a defense."""
     lower: Risk
+    """The risk by the bound that does not flatter an attack."""
 
 
 class DecisionField(Fact):
-    """What a named person decided, or that nobody has. ``expired``: its last day is over."""
+    """What a named person decided, or that nobody has."""
 
     decision: Literal["accept", "mitigate", "transfer", "avoid"] | None
+    """The decision; None where nobody has decided."""
     by: str | None
+    """Who decided; None where nobody has."""
     date: datetime.date | None
+    """The day of the decision; None where nobody has decided."""
     expires: datetime.date | None
+    """The decision's last day; None where nobody has decided."""
     expired: bool
+    """Whether that day is over."""
 
 
 class RegisterRow(Fact):
-    """A threat to an element of the design by an adversary, with what the evidence shows of it.
-
-    ``id`` is the same for the same threat, element, adversary and stack. ``initial``: without
-    controls; ``adjusted``: with the stack of the design; None where nothing was run. ``evidence``
-    are the statements, ``sources`` the lines that they stand on; ``grade`` is that of the best.
-    ``stride_beyond``: letters of ``stride`` that STRIDE by element does not give to an element of
-    this kind. The row stands all the same: what a design calls its parts takes no threat away.
-    """
+    """A threat to an element of the design by an adversary, with what the evidence shows of it."""
 
     id: str
+    """The row's id: the same for the same threat, element, adversary and stack."""
     kind: Literal["threat", "conflict"]
+    """Whether the row is a threat, or two parts of the design that work against each other."""
     threat: str
+    """The threat's id in the catalog."""
     name: str
+    """The threat's name."""
     plain: str
+    """The threat in plain words."""
     element: str
+    """The id of the element of the design that it strikes; of a conflict the stack."""
     adversary: str
+    """The adversary's id in the design, or ``anybody``."""
     stack: str
+    """The stack of defenses of the design."""
     status: Status
+    """What stands behind the row: ``measured``, ``inconclusive``, ``literature_only``,
+    ``not_tested`` or ``not_testable_by_simulation``.
+    """
     color: Color
+    """Red at high risk, green at measured low risk, amber between, gray where no risk is known."""
     grade: EvidenceGrade
+    """The grade of the best evidence, from E0 (literature only) to E4 (a pilot)."""
     initiation: Grade | None
+    """How likely the adversary is to begin, as the design states; None without an adversary."""
     initial: Range | None
+    """The risk without controls; None where nothing was run."""
     adjusted: Range | None
+    """The risk with the stack of the design; None where nothing was run."""
     magnitudes: tuple[Magnitude, ...]
+    """How large the harm was at its worst."""
     text: str
+    """The figures in words."""
     reasons: tuple[str, ...]
+    """Why the row is not measured; empty if it is."""
     evidence: tuple[str, ...]
+    """The ids of the statements that it stands on."""
     sources: tuple[Source, ...]
+    """The lines of evidence that it stands on."""
     controls: tuple[str, ...]
+    """Controls of the catalog that the stack has."""
     absent_controls: tuple[str, ...]
+    """Controls of the catalog that the stack does not have."""
     decision: DecisionField
+    """What a person decided about it."""
     residual: str
+    """What is left, in words."""
     stride: tuple[str, ...]
+    """Letters of STRIDE."""
     stride_beyond: tuple[str, ...]
+    """Letters of ``stride`` that STRIDE by element does not give to an element of this kind. The
+    row stands all the same: what a design calls its parts takes no threat away.
+    """
     linddun: tuple[str, ...]
+    """Categories of LINDDUN."""
     owasp: tuple[str, ...]
+    """Entries of the OWASP Machine Learning Security Top Ten."""
     atlas: tuple[str, ...]
+    """Techniques of MITRE ATLAS, with the release."""
     nist_aml: tuple[str, ...]
+    """Entries of NIST AI 100-2."""
     hipaa: tuple[str, ...]
+    """Provisions of HIPAA that the result may bear on."""
     ai_rmf: tuple[str, ...]
+    """Subcategories of NIST AI 100-1."""
     aisvs: tuple[str, ...]
+    """Requirements of OWASP AISVS."""
 
 
 class Assessment(Fact):

@@ -15,12 +15,21 @@ from typing import Final, NamedTuple
 from sim import evidence, files
 from sim.errors import InputError
 from sim.evidence import sealed
+from sim.evidence.columns import Column
 from threats.catalog import Catalog
 from threats.criteria import claimed
 from threats.statements import claim
 from threats.system import Design
 
 CLAIMS: Final = "claims.jsonl"
+TABLE: Final[Mapping[str, Column]] = {
+    "id": Column("text", "The claim's id, which follows from its content."),
+    "text": Column("text", "The claim in words."),
+    "design": Column("text", "The hash of the design."),
+    "evidence.bytes": Column("whole number", "How long the evidence was when it was claimed."),
+    "evidence.hash": Column("text", "The hash of the evidence's last line then."),
+    **sealed.TABLE,
+}
 
 
 class Planned(NamedTuple):

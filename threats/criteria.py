@@ -26,47 +26,67 @@ Figure = tuple[float, float, float]  # an estimate, and its bounds on either sid
 
 
 class Tried(Fact):
-    """What the runs of one attack show of a criterion.
-
-    ``figure``: the estimate that the criterion bounds, with its one-sided bounds ``lower`` and
-    ``upper``; of the worst hospital where each is bounded. All are None where no seed has a figure,
-    and a bound is where nothing bounds the estimate on its side.
-    """
+    """What the runs of one attack show of a criterion."""
 
     attack: str
+    """The name of the attack."""
     outcome: Outcome
+    """Whether the criterion is met under it."""
     figure: float | None
+    """The estimate that the criterion bounds, of the worst hospital where each is bounded; None
+    where no seed has a figure.
+    """
     lower: float | None
+    """The estimate's one-sided lower bound; None where nothing bounds it on this side."""
     upper: float | None
+    """The estimate's one-sided upper bound; None where nothing bounds it on this side."""
     hospital: str | None
+    """The worst hospital; None where the criterion is about the consortium."""
     seeds: tuple[int, ...]
+    """The seeds of the runs."""
     n_trials: int
+    """The number of trials, for a criterion over a rate."""
     reasons: tuple[str, ...]
+    """Why nothing is decided; empty otherwise."""
     text: str
+    """The outcome in words."""
     runs: tuple[Source, ...]
+    """The runs that it stands on."""
 
 
 class Judged(Fact):
-    """A criterion with its outcome, in words and in figures.
-
-    ``decisive``: the attack that decides it, the one that comes nearest to the bound or is beyond
-    it. ``reasons``: why nothing is decided, empty otherwise.
-    """
+    """A criterion with its outcome, in words and in figures."""
 
     id: str
+    """The criterion's id in the design."""
     threat: str
+    """The id of the threat that it is about."""
     adversary: str
+    """The adversary's id in the design."""
     metric: str
+    """The metric that it bounds."""
     over: str
+    """What is bounded: the mean over seeds, the worst seed, the worst hospital, or a rate."""
     bound: str
+    """``at_least``, ``at_most``, or ``loss_at_most`` against the run without the attack."""
     limit: float
+    """The bound, in the unit of the metric."""
     alpha: float
+    """How often the judgement may err."""
     outcome: Outcome
+    """Whether it is met; ``inconclusive`` where that is not decided."""
     stated: Stated
+    """Whether the criterion was there before the runs."""
     text: str
+    """The outcome in words."""
     decisive: str | None
+    """The attack that decides: the one that comes nearest to the bound or is beyond it; None where
+    none was tried.
+    """
     reasons: tuple[str, ...]
+    """Why nothing is decided; empty otherwise."""
     tried: tuple[Tried, ...]
+    """What the runs of each attack show."""
 
     @property
     def shown(self) -> Tried | None:

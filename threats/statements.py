@@ -58,38 +58,56 @@ class Source(Fact):
     """A run that a statement stands on, and the hash of its line in the evidence."""
 
     run: str
+    """The run's address."""
     line: str
+    """The hash of its line in ``evidence.jsonl``."""
 
 
 class Trials(Fact):
-    """What was tried how often. ``effective``: independent trials that would tell as much."""
+    """What was tried how often."""
 
     unit: Unit
+    """What is tried one by one."""
     n: int
+    """The number of trials."""
     effective: float
+    """The number of independent trials that would tell as much."""
     successes: int
+    """The trials in which the attack succeeded."""
     unknown: int
+    """The trials of which that is not known."""
     seeds: tuple[int, ...]
+    """The seeds of the runs."""
 
 
 class Magnitude(Fact):
     """How large the harm was at its worst, on one of the consortium's scales."""
 
     kind: Kind
+    """The kind of harm."""
     metric: str
+    """The metric that the harm is measured by."""
     value: float | None
+    """The harm at its worst; None where it was not measured."""
     level: Grade
+    """The level of impact that the consortium's scale gives it."""
 
 
 class Claim(Fact):
     """What is claimed of an attack, before it is run. The same claim has the same id."""
 
     threat: str
+    """The threat's id."""
     adversary: str
+    """The adversary's id in the design."""
     stack: str
+    """The stack of defenses, or ``undefended``."""
     attack: str
+    """The name of the attack."""
     metric: str
+    """The metric that is claimed about."""
     text: str
+    """The claim in words."""
 
     @property
     def id(self) -> str:
@@ -98,32 +116,48 @@ class Claim(Fact):
 
 
 class Statement(Fact):
-    """What the runs of one attack show of a claim.
-
-    ``stated``: whether the claim was there before the runs. ``lower`` and ``upper``: one-sided 95 %
-    bounds of the rate of success. ``doubts``: why the runs are no measurement; empty if they are.
-    """
+    """What the runs of one attack show of a claim."""
 
     id: str
+    """The statement's id, EV-..."""
     claim: Claim
+    """The claim."""
     stated: Stated
+    """Whether the claim was there before the runs."""
     defense: str
+    """The name that the runs give the defense."""
     powers: tuple[Power, ...]
+    """The powers that the attack used."""
     knowledge: Level
+    """What the adversary knew."""
     n_hostile: int
+    """The number of hostile hospitals."""
     adaptive: bool
+    """Whether the attack tried what the defense would make of it."""
     trials: Trials
+    """What was tried how often."""
     rate: float
+    """The rate of success."""
     lower: float
+    """The one-sided lower 95 % bound of the rate."""
     upper: float
+    """The one-sided upper 95 % bound of the rate."""
     magnitudes: tuple[Magnitude, ...]
+    """How large the harm was at its worst."""
     result: Result
+    """Whether the runs support the claim."""
     grade: EvidenceGrade
+    """The grade of the evidence, from E0 (literature only) to E4 (a pilot)."""
     text: str
+    """The statement in words."""
     doubts: tuple[str, ...]
+    """Why the runs are no measurement; empty if they are."""
     limits: tuple[str, ...]
+    """What the statement does not cover."""
     runs: tuple[Source, ...]
+    """The attacked runs."""
     controls: tuple[Source, ...]
+    """The runs that they are compared with."""
 
     @property
     def conclusive(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from sim import files
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, Chain
+from sim.evidence.columns import Column
 from sim.types import Node
 from threats import problems, verdict
 from threats.assessment import Assessment
@@ -23,33 +24,60 @@ from threats.system import Design
 
 DESIGN: Final = "design.json"
 SEARCH: Final = "search.json"
+DESIGN_TABLE: Final[Mapping[str, Column]] = {
+    "digest": Column("text", "The hash of the design's content."),
+    "design": Column("Design", "The design, as its file states it, with every default."),
+}
+SEARCH_TABLE: Final[Mapping[str, Column]] = {
+    "schema": Column("text", "The version of this form."),
+    "design.name": Column("text", "The name of the design."),
+    "design.sha256": Column("text", "The hash of its content."),
+    "complete": Column("true or false", "Whether all was tried that had to be in the time."),
+    "summary": Column("list of texts", "The search in sentences."),
+    "smallest": Column("list of texts", "The smallest changes that meet all criteria."),
+    "in_the_way": Column("list of texts", "The ids of the criteria that no change met."),
+    "changes": Column("list of Step", "Every change."),
+}
 
 
 class Reached(Fact):
-    """A criterion of a change: what the attack that decides it showed, with one-sided bounds.
-
-    ``beyond``: by how much the worst figure, be it of another attack, misses the bound.
-    """
+    """A criterion of a change: what the attack that decides it showed."""
 
     id: str
+    """The criterion's id."""
     outcome: Outcome
+    """Whether it is met."""
     under: str | None
+    """The attack that decides; None without one."""
     beyond: float | None
+    """By how much the worst figure, be it of another attack, misses the bound; None without a
+    figure.
+    """
     figure: float | None
+    """The figure of the attack that decides; None without one."""
     lower: float | None
+    """Its one-sided lower bound; None without one."""
     upper: float | None
+    """Its one-sided upper bound; None without one."""
 
 
 class Step(Fact):
     """A change that was looked at, what it costs, and what became of it."""
 
     change: str
+    """The change in words."""
     cost: str
+    """What it costs."""
     state: State
+    """What became of it."""
     seeds: int
+    """The seeds that it was judged with."""
     reason: str
+    """Why its design is not defined; empty if it is."""
     criteria: tuple[Reached, ...]
+    """Its criteria; empty where it was not judged."""
     folder: str
+    """The folder of its runs, in that of the design's."""
 
     @property
     def beyond(self) -> float | None:
@@ -62,10 +90,15 @@ class Searched(Fact):
     """A search for the smallest change, as its file has it."""
 
     complete: bool
+    """Whether all was tried that had to be before the time was over."""
     summary: tuple[str, ...]
+    """The search in sentences."""
     smallest: tuple[str, ...]
+    """The smallest changes that meet all criteria; empty where none does."""
     in_the_way: tuple[str, ...]
+    """The ids of the criteria that no change met."""
     changes: tuple[Step, ...]
+    """Every change."""
 
 
 @dataclass(frozen=True)

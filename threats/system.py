@@ -73,11 +73,17 @@ class Meta(Declared):
     """The design's name, version and owner, and when it was last reviewed."""
 
     name: Line
+    """The design's name."""
     version: Positive
+    """The design's version."""
     owner: Line
+    """Who answers for the design: a name or a role."""
     reviewed: datetime.date | None = None
+    """The day of the last review; None where there was none."""
     jurisdiction: Line | None = None
+    """Whose law applies; None where that is not stated."""
     notes: Text = ""
+    """What else a reader should know."""
 
 
 _WithValues = Annotated[dict[Name, dict[Name, JsonValue]], Field(min_length=1, max_length=1)]
@@ -109,26 +115,33 @@ class Choice(RootModel[Name | _WithValues]):
 
 
 class Hostile(Declared):
-    """How many hospitals are hostile in the runs, which, what they know, and when they attack.
-
-    None: as ``wardround run`` has it.
-    """
+    """The hostile hospitals of the runs. None: as ``wardround run`` has it."""
 
     n_hostile: Count | None = None
+    """The number of hostile hospitals; None where the configuration's is taken."""
     placement: Literal["random", "largest", "smallest"] | None = None
+    """Which hospitals are hostile; None where the configuration's is taken."""
     knowledge: Level | None = None
+    """What the adversary knows of others; None where the configuration's is taken."""
     first_round: Positive | None = None
+    """The first round with an attack; None where the configuration's is taken."""
     last_round: Positive | None = None
+    """The last round with an attack; None where the configuration's is taken."""
     every: Positive | None = None
+    """An attack comes every so many rounds; None where the configuration's is taken."""
 
 
 class Federation(Declared):
     """What is run, in words of the configuration: values are as ``wardround run`` takes them."""
 
     consortium: Choice
+    """The data set, by its name or with values."""
     model: Choice = Choice("mlp")
+    """The model, by its name or with values."""
     training: dict[Name, JsonValue] = {}
+    """Values of the training."""
     adversary: Hostile = Hostile()
+    """The hostile hospitals of the runs."""
 
     @model_validator(mode="after")
     def _plain(self) -> Self:
@@ -142,9 +155,13 @@ class Question(Declared):
     """An assumption about the law. It is asked; whoever answers it is named."""
 
     id: Id
+    """The question's id."""
     text: Annotated[str, Field(min_length=1, max_length=2000)]
+    """The assumption."""
     status: Literal["unconfirmed", "confirmed", "rejected"]
+    """What people answered."""
     by: Line | None = None
+    """Who answered; None where nobody has."""
 
     @model_validator(mode="after")
     def _answered_by_somebody(self) -> Self:
@@ -154,91 +171,126 @@ class Question(Declared):
 
 
 class Asset(Declared):
-    """Something of worth. ``hospital``: whose it is; None where every hospital has one, or none."""
+    """Something of worth."""
 
     id: Id
+    """The asset's id."""
     class_: AssetClass = Field(alias="class")
+    """What it is."""
     hospital: Line | None = None
+    """Whose it is; None where every hospital has one, or none."""
     phi: Literal["yes", "no", "assumed_yes"]
+    """Whether it is protected health information."""
     records: Count | None = None
+    """The number of its records; None where it has none, or that is not stated."""
 
 
 class Zone(Declared):
     """An area within which the same people decide."""
 
     id: Id
+    """The zone's id."""
     kind: Literal["hospital", "operator", "wan", "vendor", "public"]
+    """Whose area it is."""
 
 
 class Component(Declared):
     """A part of the system: an element of the data flow diagram, in a zone, with what it holds."""
 
     id: Id
+    """The component's id."""
     dfd: Literal["actor", "process", "store"]
+    """The element of the data flow diagram."""
     zone: Id
+    """The id of the zone that it is in."""
     holds: tuple[Id, ...] = ()
+    """The ids of the assets that it holds."""
     tech: Line | None = None
+    """What it is made with; None where that is not stated."""
     role: Role
+    """What it does in a federation."""
 
 
 class Channel(Declared):
-    """How a flow is carried: protocol, version of TLS, whether both ends prove who they are."""
+    """How a flow is carried."""
 
     protocol: Line
+    """The protocol."""
     tls: Literal["none", "1.2", "1.3"]
+    """The version of TLS."""
     mutual: bool
+    """Whether both ends prove who they are."""
 
 
 class Flow(Declared):
-    """Assets on their way from one component to another. ``channel``: None if not stated."""
+    """Assets on their way from one component to another."""
 
     id: Id
+    """The flow's id."""
     from_: Id = Field(alias="from")
+    """The id of the component that it comes from."""
     to: Id
+    """The id of the component that it goes to."""
     carries: tuple[Id, ...] = Field(min_length=1)
+    """The ids of the assets that it carries."""
     channel: Channel | None = None
+    """How it is carried; None where that is not stated."""
 
 
 class Initiation(Declared):
-    """How likely it is that an adversary begins: a judgement of ``declared_by``, never measured."""
+    """How likely it is that an adversary begins: a judgement, never measured."""
 
     level: Grade
+    """The level, after NIST SP 800-30."""
     rationale: Annotated[str, Field(min_length=1, max_length=2000)]
+    """The reason."""
     declared_by: Line | None = None
+    """Who judged; None where nobody is named."""
     date: datetime.date | None = None
+    """The day of the judgement; None where it is not stated."""
 
 
 class Adversary(Declared):
-    """Somebody who may attack: where, with which powers, knowing what, and with how many others.
-
-    ``coalition_max``: parties that act together, itself included. ``phi_entitlement``: whose health
-    data it may see anyway.
-    """
+    """Somebody who may attack: where, with which powers, knowing what, with how many others."""
 
     id: Id
+    """The adversary's id."""
     role: Line
+    """Who it is."""
     at: tuple[Id, ...] = Field(min_length=1)
+    """The ids of the components that it is at."""
     powers: tuple[Power, ...] = Field(min_length=1)
+    """What it can do."""
     knowledge: Level = "updates_and_rule"
+    """What it knows of others."""
     coalition_max: Positive = 1
+    """Parties that act together, itself included."""
     phi_entitlement: Literal["none", "own", "all"] = "none"
+    """Whose health data it may see anyway."""
     initiation: Initiation
+    """How likely it is to begin."""
 
 
 class Control(Declared):
     """A control of a stack, and who enforces it: the site, the aggregator, or the uploaded app."""
 
     id: ControlId
+    """The control's id in the catalog."""
     enforced_by: Literal["site", "aggregator", "app"]
+    """Who makes sure that it is there."""
 
 
 class Stack(Declared):
     """Defenses that work together: names joined with ``+``, as ``defense=`` takes them."""
 
     id: Id
+    """The stack's id."""
     defense: Annotated[str, Field(pattern=STACKED, max_length=200)]
+    """The defenses, as ``defense=`` takes them."""
     values: dict[Annotated[str, Field(max_length=200)], JsonValue] = {}
+    """Values of the defenses, by dotted key."""
     controls: tuple[Control, ...] = ()
+    """The controls that the stack has."""
 
     @model_validator(mode="after")
     def _values_of_a_defense(self) -> Self:
@@ -252,31 +304,41 @@ class Stack(Declared):
 
 
 class ReleaseRule(Declared):
-    """What may leave, to whom, and under which control; ``control``: None where there is none."""
+    """What may leave, to whom, and under which control."""
 
     what: Release
+    """What leaves."""
     to: tuple[Id, ...] = Field(min_length=1)
+    """The ids of the components that it goes to."""
     control: ControlId | None = None
+    """The id of the control; None where there is none."""
 
 
 class Criterion(Declared):
-    """A bound that people set on a metric, under the runs of a threat by an adversary.
-
-    ``at_most`` and ``at_least`` bound the value, ``loss_at_most`` what the attack-free control has
-    more. ``over``: of what the bound speaks. ``alpha``: how often the judgement may err.
-    """
+    """A bound that people set on a metric, under the runs of a threat by an adversary."""
 
     id: Id
+    """The criterion's id."""
     threat: Id
+    """The id of the threat."""
     adversary: Id
+    """The id of the adversary."""
     metric: str
+    """The metric that is bounded."""
     over: Over
+    """Of what the bound speaks."""
     at_most: float | None = None
+    """The bound from above; None where another bound is set."""
     at_least: float | None = None
+    """The bound from below; None where another bound is set."""
     loss_at_most: Annotated[float, Field(ge=0)] | None = None
+    """The bound on what the attack-free control has more; None where another is set."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """How often the judgement may err."""
     min_seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] | None = None
+    """The least number of seeds; None where a number of trials is enough."""
     min_trials: Positive | None = None
+    """The least number of trials; None where a number of seeds is enough."""
 
     @property
     def bound(self) -> tuple[Bound, float]:
@@ -315,10 +377,15 @@ class Scale(Declared):
     """
 
     metric: str
+    """The metric, or ``expected_individuals_exposed``."""
     very_low: Annotated[float, Field(ge=0)]
+    """The largest value of the level very low."""
     low: float
+    """The largest value of the level low."""
     moderate: float
+    """The largest value of the level moderate."""
     high: float
+    """The largest value of the level high."""
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -336,37 +403,46 @@ class Scale(Declared):
 
 
 class ImpactScale(Declared):
-    """Local numbers for the levels of impact. ``ratified_by``: who stands for them, or None."""
+    """Local numbers for the levels of impact."""
 
     integrity: Scale = Scale(
         metric="worst_hospital_auroc", very_low=0.005, low=0.02, moderate=0.05, high=0.1
     )
+    """The scale of harm to the model."""
     privacy: Scale = Scale(metric=EXPOSED, very_low=0, low=1, moderate=50, high=500)
+    """The scale of harm to patients."""
     availability: Scale = Scale(
         metric="rounds_skipped", very_low=0.02, low=0.1, moderate=0.3, high=0.6
     )
+    """The scale of harm to the training."""
     ratified_by: Line | None = None
+    """Who stands for the numbers; None where nobody does."""
 
 
 class Effort(Declared):
-    """How much is run: seeds, from ``first_seed`` on, and the minutes that it may take.
-
-    Bounds that were set by looking at some seeds are judged by others.
-    """
+    """How much is run. Bounds that were set by looking at some seeds are judged by others."""
 
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
+    """The number of seeds."""
     first_seed: Count = 0
+    """The first seed."""
     budget_minutes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
+    """The minutes that it may take."""
 
 
 class Decision(Declared):
     """What a named person decided about a row of the register, or about the verdict, until when."""
 
     row: Annotated[str, Field(min_length=1, max_length=300, pattern=ROW)]
+    """The id of the row, or ``verdict``."""
     decision: Literal["accept", "mitigate", "transfer", "avoid"]
+    """What was decided."""
     by: Line
+    """Who decided."""
     date: datetime.date
+    """The day of the decision."""
     expires: datetime.date
+    """The decision's last day."""
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
@@ -379,21 +455,37 @@ class Design(Declared):
     """A consortium's design, in the order of its file. Every id in it leads to a part of it."""
 
     schema_: Literal["wardround.design/1"] = Field(alias="schema")
+    """The version of this form."""
     meta: Meta
+    """What the design is called, and who answers for it."""
     federation: Federation
+    """What is run."""
     legal: tuple[Question, ...] = ()
+    """Assumptions about the law."""
     assets: tuple[Asset, ...] = Field(min_length=1)
+    """What is of worth."""
     zones: tuple[Zone, ...] = Field(min_length=1)
+    """Areas within which the same people decide."""
     components: tuple[Component, ...] = Field(min_length=1)
+    """The parts of the system."""
     flows: tuple[Flow, ...] = ()
+    """What goes from one component to another."""
     adversaries: tuple[Adversary, ...] = Field(min_length=1)
+    """Who may attack."""
     stacks: tuple[Stack, ...] = ()
+    """Defenses to compare; ``undefended`` is always one of them."""
     declared: Id
+    """The id of the stack of this design."""
     releases: tuple[ReleaseRule, ...] = ()
+    """What may leave."""
     acceptance: tuple[Criterion, ...] = Field(min_length=1)
+    """What must hold."""
     impact: ImpactScale = ImpactScale()
+    """Which magnitude is of which level."""
     trial: Effort = Effort()
+    """How much is run."""
     decisions: tuple[Decision, ...] = ()
+    """What people decided."""
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

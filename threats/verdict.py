@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from sim import files
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, Chain
+from sim.evidence.columns import Column
 from sim.evidence.spreadsheet import rows as spreadsheet_rows
 from sim.types import Node, TableRow
 from threats import claims
@@ -43,6 +44,116 @@ STATUS: Final = {
     "literature_only": "known from the literature only",
     "not_tested": "not tested",
     "not_testable_by_simulation": "not testable by simulation",
+}
+
+NOT_RUN: Final = "nothing was run for it"
+NO_DECISION: Final = "nobody has decided"
+REGISTER_TABLE: Final[Mapping[str, Column]] = {
+    "id": Column("text", "The row's id: the same for the same threat, element and adversary."),
+    "kind": Column("text", "`threat`, or `conflict` of two parts of the design."),
+    "threat": Column("text", "The threat's id in the catalog."),
+    "name": Column("text", "The threat's name."),
+    "element": Column("text", "The id of the element of the design; of a conflict the stack."),
+    "adversary": Column("text", "The adversary's id in the design, or `anybody`."),
+    "stack": Column("text", "The stack of defenses of the design."),
+    "status": Column("text", f"{', '.join(f'`{name}`' for name in STATUS)}."),
+    "color": Column("text", "`red`, `amber`, `green`, or `gray` where no risk is known."),
+    "grade": Column("text", "The grade of the best evidence, `E0` to `E4`."),
+    "initiation": Column(
+        "text",
+        "How likely the adversary is to begin, as the design states.",
+        "level of NIST SP 800-30",
+        "the threat needs no adversary",
+    ),
+    "initial_risk": Column(
+        "text", "The risk without controls, at most.", "level of NIST SP 800-30", NOT_RUN
+    ),
+    "adjusted_risk": Column(
+        "text", "The risk with the stack, at most.", "level of NIST SP 800-30", NOT_RUN
+    ),
+    "adjusted_risk_lower": Column(
+        "text", "The risk with the stack, at least.", "level of NIST SP 800-30", NOT_RUN
+    ),
+    "impact": Column(
+        "text", "The impact with the stack, at most.", "level of NIST SP 800-30", NOT_RUN
+    ),
+    "text": Column("text", "The figures in words.", "", NOT_RUN),
+    "residual": Column("text", "What is left, in words."),
+    "reasons": Column("text", "Why the row is not measured.", "", "it is measured"),
+    "controls": Column("text", "Controls of the catalog that the stack has.", "", "there are none"),
+    "absent_controls": Column(
+        "text", "Controls of the catalog that the stack does not have.", "", "there are none"
+    ),
+    "decision": Column("text", "`accept`, `mitigate`, `transfer` or `avoid`.", "", NO_DECISION),
+    "decided_by": Column("text", "Who decided.", "", NO_DECISION),
+    "expires": Column("text", "The decision's last day.", "date", NO_DECISION),
+    "evidence": Column("text", "The ids of the statements that it stands on.", "", NOT_RUN),
+    "runs": Column("text", "The addresses of the runs that it stands on.", "", NOT_RUN),
+    "stride": Column("text", "Letters of STRIDE.", "", "none fits"),
+    "linddun": Column("text", "Categories of LINDDUN.", "", "none fits"),
+    "owasp": Column("text", "Entries of the OWASP ML Security Top Ten.", "", "none fits"),
+    "atlas": Column("text", "Techniques of MITRE ATLAS, with the release.", "", "none fits"),
+    "nist_aml": Column("text", "Entries of NIST AI 100-2.", "", "none fits"),
+    "hipaa": Column("text", "Provisions of HIPAA that it may bear on.", "", "none fits"),
+    "ai_rmf": Column("text", "Subcategories of NIST AI 100-1.", "", "none fits"),
+    "aisvs": Column("text", "Requirements of OWASP AISVS.", "", "none fits"),
+    "stride_beyond": Column(
+        "text",
+        "Letters of `stride` that STRIDE by element does not give to such an element.",
+        "",
+        "there are none",
+    ),
+}
+OF_DESIGN: Final[Mapping[str, Column]] = {
+    "schema": Column("text", "The version of this form."),
+    "notice": Column("text", "What this is not."),
+    "design.name": Column("text", "The name of the design."),
+    "design.version": Column("whole number", "Its version."),
+    "design.sha256": Column("text", "The hash of its content."),
+    "design.stack": Column("text", "The stack of defenses that was tried."),
+    "on": Column("text", "The day of the assessment.", "date"),
+}
+OF_EVIDENCE: Final[Mapping[str, Column]] = {
+    "evidence.file": Column("text", "The file that all of this stands on."),
+    "evidence.runs": Column("whole number", "How many runs it held then.", "runs"),
+    "evidence.bytes": Column("whole number", "How long it was then.", "bytes"),
+    "evidence.hash": Column("text", "The hash of its last line then."),
+}
+VERDICT_TABLE: Final[Mapping[str, Column]] = {
+    **OF_DESIGN,
+    "outcome": Column("text", "The verdict: `met`, `not_met` or `inconclusive`."),
+    "summary": Column("list of texts", "The verdict in sentences."),
+    "criteria": Column("list of Judged", "Every criterion, judged."),
+    "residual.row": Column("text", "The id of a row of the register."),
+    "residual.name": Column("text", "The threat's name."),
+    "residual.status": Column("text", "What stands behind the row."),
+    "residual.color": Column("text", "The row's color."),
+    "residual.risk": Column(
+        "text", "The adjusted risk, at most.", "level of NIST SP 800-30", NOT_RUN
+    ),
+    "residual.text": Column("text", "What is left, in words."),
+    "residual.figures": Column("text", "The figures in words."),
+    "residual.runs": Column("list of texts", "The addresses of the runs behind it."),
+    "residual.decision": Column("DecisionField", "What a person decided about it."),
+    "conflicts.row": Column("text", "The id of a row of the register."),
+    "conflicts.between": Column("text", "The two parts of the design."),
+    "conflicts.text": Column("text", "What is lost."),
+    "questions": Column("list of texts", "What the design leaves open."),
+    "decision": Column("DecisionField", "What a person decided about the whole."),
+    "breach_worksheet": Column("list of Worksheet", "Inputs to the factors of 45 CFR 164.402."),
+    "ai_rmf.id": Column("text", "A subcategory of NIST AI 100-1 that the tool contributes to."),
+    "ai_rmf.title": Column("text", "Its title."),
+    "ai_rmf.by": Column("text", "What contributes to it."),
+    **OF_EVIDENCE,
+}
+REGISTER_KEYS: Final[Mapping[str, Column]] = {
+    **OF_DESIGN,
+    "rows": Column("list of RegisterRow", "Every row."),
+    "statements": Column(
+        "list of Statement", "The statements behind them; each also has its `claim_id`."
+    ),
+    "excluded": Column("list of Excluded", "Threats that do not apply, and why."),
+    **OF_EVIDENCE,
 }
 
 

@@ -21,16 +21,22 @@ class Factor(Fact):
     """One of the four factors, with what the assessment can contribute to it."""
 
     factor: Literal["i", "ii", "iii", "iv"]
+    """The number of the factor in 45 CFR 164.402."""
     about: str
+    """What the factor is about."""
     inputs: tuple[str, ...]
+    """Sentences on what the assessment can contribute."""
 
 
 class Worksheet(Fact):
     """The four factors for one recipient: an adversary of the design who could read records."""
 
     adversary: str
+    """The adversary's id in the design."""
     threats: tuple[str, ...]
+    """The threats by which this adversary could read records."""
     factors: tuple[Factor, ...]
+    """The four factors."""
 
 
 def worksheets(

@@ -44,38 +44,56 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Audit(Part):
-    """One audit: what was claimed, and the scores and coins of all canaries.
-
-    ``run``: the content address of configuration, data and code. ``trained``: by the hospital's own
-    app ``alone``, or ``together`` with the batched training of comparisons. ``mechanism``: title of
-    the plug-in. ``claim``: the epsilon that it states for all rounds at ``delta``. ``replaced``:
-    whether a canary that is not in has its opposite in its place. ``guesses``: numbers of guesses,
-    fixed before the coins. ``coins`` and ``scores``: in the order of the canaries.
-    """
+    """One audit: what was claimed, and the scores and coins of all canaries."""
 
     schema_: Literal["wardround.audit.1"]
+    """The version of this form."""
     run: Name
+    """The content address of configuration, data and code."""
     consortium: Name
+    """The name of the consortium."""
     hospital: Name
+    """The hospital whose training was audited."""
     seed: Count = Field(ge=0)
+    """The seed from which all draws follow."""
     trained: Literal["alone", "together"]
+    """By the hospital's own app ``alone``, or ``together`` with the batched training of
+    comparisons.
+    """
     mechanism: Name
+    """The title of the plug-in for private training."""
     relation: Name
+    """What neighbors differ in."""
     replaced: bool
+    """Whether a canary that is not in has its opposite in its place."""
     delta: Finite = Field(ge=LEAST_DELTA, lt=1)
+    """The delta of the claim."""
     claim: Finite = Field(ge=0, le=MOST_EPSILON)
+    """The epsilon that the mechanism states for all rounds."""
     noise_multiplier: Finite = Field(ge=0)
+    """The standard deviation of the noise over the greatest length of a gradient."""
     sample_rate: Finite = Field(gt=0, le=1)
+    """The probability with which a step draws a record."""
     steps: Count = Field(ge=0)
+    """The local steps of all rounds."""
     n_records: Count = Field(ge=1)
+    """The hospital's records, canaries among them."""
     confidence: Finite = Field(gt=0.5, le=MOST_CONFIDENCE)
+    """The confidence with which all bounds of the audit hold together."""
     guesses: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=MOST_GUESSES)
+    """The numbers of guesses, fixed before the coins."""
     coins: list[bool] = Field(min_length=LEAST, max_length=MOST)
+    """Whether each canary was in, in the order of the canaries."""
     scores: list[Annotated[Finite, Field(ge=-MOST_SCORE, le=MOST_SCORE)]]
+    """The score of each canary, in the same order."""
     config: Node
+    """The whole configuration, resolved."""
     data_hash: str
+    """The SHA-256 of the data as they were read."""
     code: str
+    """12 hex digits of the source of simulator and plug-ins, and of their libraries' versions."""
     seconds: Finite = Field(ge=0)
+    """The seconds that the audit took."""
 
     @model_validator(mode="after")
     def _one_score_each(self) -> Audit:

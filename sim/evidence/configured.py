@@ -62,26 +62,14 @@ def outcomes(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row an outcome: its run, and the fields of ``Outcome``."""
     import polars as pl
 
-    schema = {
-        "run": pl.String,
-        "metric": pl.String,
-        "scope": pl.String,
-        "subject": pl.String,
-        "value": pl.Float64,
-        "undefined": pl.String,
-        "n": pl.Int64,
-        "unit": pl.String,
-        "basis": pl.String,
-    }
-    rows = [(record.run, *_fields(one)) for record in records for one in record.outcomes]
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _fields(one: Outcome) -> tuple[object, ...]:
-    return (
-        *(one.metric, one.scope, one.subject, one.value),
-        *(one.undefined, one.n, one.unit, one.basis),
-    )
+    rows = [
+        (record.run, *(getattr(one, name) for name in Outcome.model_fields))
+        for record in records
+        for one in record.outcomes
+    ]
+    schema = dict.fromkeys(("run", *Outcome.model_fields), pl.String())
+    kinds = {"value": pl.Float64(), "n": pl.Int64()}
+    return pl.DataFrame(rows, schema={**schema, **kinds}, orient="row")
 
 
 def _named(item: tuple[str, Value]) -> tuple[str, Value]:

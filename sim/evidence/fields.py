@@ -10,54 +10,60 @@ TOLERANCE: Final = 0.319  # standard deviations, as of Vero et al. (2023)
 
 
 class Agreement(Part):
-    """How far the attacked records and the rows laid beside them agree, record by record.
-
-    ``right``: the share of fields that are right: the level, a continuous value within 0.319
-    standard deviations, or that it is absent. ``exact``: whether all are. ``singled_out``: whether
-    the row agrees with the attacked record in more fields than with any other record of the
-    consortium, so that whoever has a list of all patients finds the one.
-    """
+    """How far the attacked records and the rows laid beside them agree, record by record."""
 
     right: list[float]
+    """The share of fields that are right: the level, a continuous value within 0.319 standard
+    deviations, or that it is absent.
+    """
     exact: list[bool]
+    """Whether all fields are right."""
     singled_out: list[bool]
+    """Whether the row agrees with the attacked record in more fields than with any other record of
+    the consortium, so that whoever has a list of all patients finds the one.
+    """
 
 
 class OfField(Part):
-    """One field in all attacked records: the share of rows in which it is right.
-
-    ``certainty``: how sure the attacker is of its guesses, from 0 to 1, None where it cannot tell.
-    The others are as in ``FieldScores``.
-    """
+    """One field in all attacked records: the share of rows in which it is right."""
 
     field: str
+    """The field's name."""
     certainty: float | None
+    """How sure the attacker is of its guesses, from 0 to 1; None where it cannot tell."""
     guess: float
+    """The share among the guesses."""
     shuffled: float
+    """The share among guesses from an update whose values were shuffled."""
     random: float
+    """The share among rows drawn from the hospital's own records."""
     typical: float
+    """The share among typical rows."""
 
 
 class FieldScores(Part):
-    """The scores of the attacked rows of a table, in one order, with the hospital of each.
-
-    ``guess``: the guesses, each laid beside one record so that as many fields as possible agree;
-    ``shuffled``: the same from an update whose values were shuffled, which carries nothing;
-    ``random``: each field drawn from the hospital's own records; ``typical``: the mean or the most
-    common level of each field there, which also counts where nothing was guessed.
-
-    ``surest``: the share of fields that are right in the half of which the attacker is surest, and
-    ``least_sure`` in the other half; None where it cannot tell.
-    """
+    """The scores of the attacked rows of a table, in one order."""
 
     hospital: list[str]
+    """The hospital of each row."""
     guess: Agreement
+    """The guesses, each laid beside one record so that as many fields as possible agree."""
     shuffled: Agreement
+    """The same from an update whose values were shuffled, which carries nothing."""
     random: Agreement
+    """Rows whose fields are drawn from the hospital's own records."""
     typical: Agreement
+    """The mean or the most common level of each field there, which also counts where nothing was
+    guessed.
+    """
     fields: list[OfField]
+    """The scores of each field."""
     surest: float | None
+    """The share of fields that are right in the half of which the attacker is surest; None where it
+    cannot tell.
+    """
     least_sure: float | None
+    """The same in the other half; None where it cannot tell."""
 
     @property
     def baseline(self) -> float:

@@ -14,13 +14,12 @@ LEAST_MSE: Final = 1e-9  # mean squared errors are stated to this, which is 90 d
 
 
 class Likeness(Part):
-    """How like the attacked images others are, image by image.
-
-    Pixels lie from 0 to 1. ``mse``: mean squared error; ``ssim``: structural similarity.
-    """
+    """How like the attacked images others are, image by image. Pixels lie from 0 to 1."""
 
     mse: list[float]
+    """The mean squared error of each image."""
     ssim: list[float]
+    """The structural similarity of each image."""
 
     @property
     def psnr(self) -> list[float]:
@@ -33,18 +32,23 @@ class Likeness(Part):
 
 
 class ImageScores(Part):
-    """The scores of the attacked images of a run, in one order, with the hospital of each.
+    """The scores of the attacked images of a run, in one order.
 
-    ``guess``: the nearest guess; ``shuffled``: the nearest guess from an update whose values were
-    shuffled, which carries nothing; ``mean_color``: the image's own mean color; ``random``: pixels
-    drawn uniformly. Where nothing was guessed, gray counts as the guess.
+    Where nothing was guessed, gray counts as the guess.
     """
 
     hospital: list[str]
+    """The hospital of each image."""
     guess: Likeness
+    """The scores of the nearest guess."""
     shuffled: Likeness
+    """The scores of the nearest guess from an update whose values were shuffled, which carries
+    nothing.
+    """
     mean_color: Likeness
+    """The scores of the image's own mean color."""
     random: Likeness
+    """The scores of pixels drawn uniformly."""
 
     @property
     def gain(self) -> list[float]:

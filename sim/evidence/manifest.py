@@ -6,10 +6,13 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
+from sim.evidence.columns import Column
 from sim.types import Node
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +25,34 @@ DEPENDENCIES = (
     "flwr", "torch", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn", "hydra-core",
     "pydantic", "polars", "matplotlib",
 )  # fmt: skip
+
+NO_COMPARISON = "of audits and of sweeps"
+TABLE: Final[Mapping[str, Column]] = {
+    "command": Column("text", "The command that repeats it."),
+    "code": Column("text", "12 hex digits of the code and of its libraries' versions."),
+    "commit": Column(
+        "text",
+        "The commit of the checkout, with `+` if files differ from it.",
+        "",
+        "outside a checkout",
+    ),
+    "versions": Column("object", "The versions of the libraries, by name."),
+    "python": Column("text", "The version of Python."),
+    "machine": Column("text", "System, processor and number of cores."),
+    "seconds": Column("number", "The time that the command took.", "seconds"),
+    "attacks": Column("list of texts", "The attacks, in the order asked for.", "", NO_COMPARISON),
+    "defenses": Column("list of texts", "The defenses, in the order asked for.", "", NO_COMPARISON),
+    "refused": Column(
+        "list of objects",
+        "Each attack and defense that is not defined together, and why.",
+        "",
+        NO_COMPARISON,
+    ),
+    "evidence": Column(
+        "object", "How long `evidence.jsonl` was (`bytes`), and its last `hash`.", "", NO_COMPARISON
+    ),
+    "audits": Column("object", "The same of `audits.jsonl`.", "", "of anything but audits"),
+}
 
 
 @lru_cache(maxsize=1)

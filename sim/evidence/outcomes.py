@@ -14,22 +14,24 @@ class Part(BaseModel):
 
 
 class Outcome(Part):
-    """One figure. ``subject``: which hospital (record, message) it is of, None for the consortium.
-
-    ``value`` is None where the figure is not defined, and ``undefined`` states why. ``n``: how many
-    patients, records or rounds it is of; None where nothing is counted. ``unit`` and ``basis`` are
-    those of the metric in ``sim.evidence.metrics``, so that a line of evidence can be read by
-    itself.
-    """
+    """One figure of a run. A line of evidence can be read by itself, so each has its unit."""
 
     metric: str
+    """The figure's kind: one of the metrics below."""
     scope: Scope
+    """What the figure is of."""
     subject: str | None
+    """The hospital (record, message) that it is of; None for the whole consortium."""
     value: float | None
+    """The figure; None where it is not defined."""
     undefined: str | None
+    """Why the figure is not defined; None where it is."""
     n: int | None
+    """The number of patients, records or rounds that it is of; None where nothing is counted."""
     unit: str
+    """The unit of the metric."""
     basis: Basis
+    """The basis of an interval of this metric: what is taken as repeated."""
 
 
 def outcome(

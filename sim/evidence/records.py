@@ -23,17 +23,20 @@ SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent 
 
 
 class HospitalFacts(Part):
-    """One hospital of a run and its numbers of records; figures measured of it are outcomes.
-
-    ``n_train`` is the agreed number where privacy for adding or removing a record protects it.
-    """
+    """One hospital of a run and its numbers of records; figures measured of it are outcomes."""
 
     hospital: str
+    """The hospital's name."""
     origin: str
+    """The site of the data set that its records come from."""
     hostile: bool
+    """Whether the hospital is hostile, by the simulator's truth."""
     n_train: int
+    """Its training records; the agreed number where privacy protects how many there are."""
     n_test: int
+    """Its test patients."""
     n_test_positive: int
+    """Its test patients with the condition."""
 
 
 class Engagement(Part):
@@ -56,136 +59,164 @@ class Engagement(Part):
     """
 
     attack_engaged: bool | None
+    """Whether the attack changed something; None without an attack or a finite update."""
     defense_engaged: bool | None
+    """Whether the defense changed something; None without one or a finite update."""
 
 
 class Screened(Part):
     """A reply that was not used."""
 
     round: int
+    """The round, from 1 on."""
     hospital: str
+    """The hospital that sent the reply."""
     reason: str
+    """Why the reply was not used."""
 
 
 class Unopened(Part):
     """A share that did not open; whether sender or receiver is at fault, nobody can tell."""
 
     round: int
+    """The round, from 1 on."""
     sender: str
+    """The hospital that made the share."""
     receiver: str
+    """The hospital that could not open it."""
 
 
 Cause = Literal["absent", "refused", "not_finite", "spent"]
 
 
 class Skip(Part):
-    """A round that ended without a new model: the weights stayed as they were.
-
-    ``cause``: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of
-    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights;
-    ``spent``, the consortium has ended because a hospital had spent its budget.
-    ``replies``: usable ones; ``needed``: the least number for which steps and rule work.
-    ``hostile`` and ``honest``: the hospitals of which nothing usable came, by the simulator's
-    truth.
-    """
+    """A round that ended without a new model: the weights stayed as they were."""
 
     round: int
+    """The round, from 1 on."""
     cause: Cause
+    """The cause: ``absent``, fewer usable replies than steps and rule need; ``refused``, enough of
+    them, but a step or the rule refused these; ``not_finite``, float32 cannot hold the new weights;
+    ``spent``, the consortium has ended because a hospital had spent its budget.
+    """
     reason: str
+    """The cause in words."""
     replies: int
+    """The number of usable replies."""
     needed: int
+    """The least number of replies for which steps and rule work."""
     hostile: list[str]
+    """Hostile hospitals of which nothing usable came, by the simulator's truth."""
     honest: list[str]
+    """Honest hospitals of which nothing usable came, by the simulator's truth."""
 
 
 class Spent(Part):
     """How one hospital spends its epsilon, composed over all its local steps.
 
-    ``steps``: of all rounds but those in which it refused to train. The epsilon itself is an
-    outcome. What it means for a test of whether a record was trained on: ``advantage`` bounds true
-    minus false positive rate, ``tpr_at_1fpr`` and ``tpr_at_01fpr`` the true positive rate at false
-    positive rates of 1 % and 0.1 %. All are of the whole distribution of privacy losses.
+    The epsilon itself is an outcome. All bounds are of the whole distribution of privacy losses.
     """
 
     hospital: str
+    """The hospital's name."""
     n_train: int
+    """The number of records that privacy is accounted with."""
     noise_multiplier: float
+    """The standard deviation of the noise over the greatest length of a gradient."""
     sample_rate: float
+    """The probability with which a step draws a record."""
     steps: int
+    """The local steps of all rounds but those in which the hospital refused to train."""
     advantage: float
+    """The bound on true minus false positive rate of any test of who was trained on."""
     tpr_at_1fpr: float
+    """The bound on that test's true positive rate at 1 % false positives."""
     tpr_at_01fpr: float
+    """The bound on that test's true positive rate at 0.1 % false positives."""
 
 
 class Privacy(Part):
     """The terms of record-level differential privacy.
 
-    ``relation``: what neighbors differ in, ``replace`` or ``add_remove`` (see ``RecordDP``);
-    ``nominal_records``: the agreed number of records where it is ``add_remove``. ``sampling``: how
-    the records of a step are drawn.
-
     The outcome ``epsilon`` of the consortium is the maximum over hospitals, which takes disjoint
-    patients (parallel composition). ``not_covered``: sentences on what it does not cover.
+    patients (parallel composition).
     """
 
     unit: str
+    """Who is protected."""
     relation: str
+    """What neighbors differ in: ``replace`` or ``add_remove`` (see ``RecordDP``)."""
     nominal_records: int | None
+    """The agreed number of records of a hospital; None unless they may be added or removed."""
     sampling: str
+    """How the records of a step are drawn."""
     delta: float
+    """The delta of every epsilon of the run."""
     accountant: str
+    """The name of the accountant of privacy."""
     max_grad_norm: float
+    """The length that gradients of single records are cut to."""
     target_epsilon: float | None
+    """The epsilon that the noise was chosen for; None where the noise was given."""
     hospitals: list[Spent]
+    """How each hospital spends its epsilon."""
     not_covered: list[str]
+    """Sentences on what the epsilon does not cover."""
 
 
 class Statement(Part):
-    """One statement of differential privacy; several of a run stand side by side.
-
-    ``unit``: who is protected; ``relation``: what neighbors differ in; ``against``: from whom it
-    protects. ``hospital``: whose epsilon it is where hospitals differ, the largest of all; None
-    where it is the same for all. ``not_covered``: sentences on what it does not cover.
-    """
+    """One statement of differential privacy; several of a run stand side by side."""
 
     unit: str
+    """Who is protected: a record, a patient or a hospital."""
     relation: str
+    """What neighbors differ in."""
     mechanism: str
+    """The mechanism that adds the noise."""
     epsilon: float
+    """The epsilon."""
     delta: float
+    """The delta."""
     accountant: str
+    """The name of the accountant of privacy."""
     against: str
+    """From whom it protects."""
     hospital: str | None
+    """The hospital with the largest epsilon; None where it is the same for all."""
     not_covered: list[str]
+    """Sentences on what it does not cover."""
 
 
 class Noised(Part):
-    """What privacy of whole updates did, in columns by round that has a mean.
-
-    ``clip``: the greatest length of an update. ``deviation``: of the noise in a coordinate of the
-    mean of the updates.
-    """
+    """What privacy of whole updates did, in columns by round that has a mean."""
 
     round: list[int]
+    """The rounds."""
     clip: list[float]
+    """The greatest length of an update, by round."""
     deviation: list[float]
+    """The standard deviation of the noise in a coordinate of the mean of the updates, by round."""
 
 
 class Recovered(Part):
-    """One attacked record and the nearest guess, in the fields' units; of public data only.
-
-    ``baseline``: what needs no attack, the hospital's typical row or the image's mean color.
-    ``right`` and ``baseline_right``: of a row, the fields in which guess and baseline are right, as
-    in ``Agreement``.
-    """
+    """One attacked record and the nearest guess, in the fields' units; of public data only."""
 
     hospital: str
+    """The hospital whose record it is."""
     exact: bool
+    """Whether the record is recovered."""
     truth: dict[str, str]
+    """The record's fields as text."""
     guess: dict[str, str] | None
+    """The fields of the nearest guess; None where nothing was guessed."""
     baseline: dict[str, str] | None = None
+    """What needs no attack: the hospital's typical row or the image's mean color; None where there
+    is nothing of the kind.
+    """
     right: list[str] = Field(default=[])
+    """Of a row, the fields in which the guess is right, as in ``Agreement``."""
     baseline_right: list[str] = Field(default=[])
+    """Of a row, the fields in which the baseline is right."""
 
     @field_validator("truth", "guess", "baseline")
     @classmethod
@@ -198,70 +229,84 @@ class Inverted(Part):
 
     What was recovered are the outcomes ``reconstruction_rate`` and ``reconstruction_error``, the
     largest |guess - record| / |record| over recovered records (feature columns).
-    ``records_in_row``: how many records were summed in each row that the attacker saw.
-    ``images``: the scores of each attacked record where records are images; ``fields``: where they
-    are rows of a table and something was guessed. ``pixels``: the least and the largest value that
-    a pixel of the gallery can have.
     """
 
     attack: str
+    """The name of the attack."""
     round: int
+    """The round whose updates were attacked."""
     n_guesses: int
+    """The number of records that were guessed."""
     records_in_row: list[int]
+    """How many records were summed in each row that the attacker saw."""
     gallery: list[Recovered]
+    """A few attacked records beside their guesses; of public data only."""
     images: ImageScores | None = None
+    """The scores of each attacked record; None where records are no images."""
     fields: FieldScores | None = None
+    """The scores of each attacked row; None where records are no rows, or nothing was guessed."""
     pixels: tuple[float, float] | None = None
+    """The least and the largest value of a pixel of the gallery; None where there are no images."""
 
 
 class Isolating(Part):
     """An attack on secure aggregation: what was tried.
 
     What was achieved are the outcomes ``updates_recovered``, ``update_error`` and ``smallest_sum``.
-    ``reads_only``: whether it follows the protocol, so that the model is as without it.
-    ``colluding``: the hospitals that pool their own updates with what the aggregator sees.
     """
 
     attack: str
+    """The name of the attack."""
     reads_only: bool
+    """Whether it follows the protocol, so that the model is as without it."""
     colluding: list[str]
+    """The hospitals that pool their own updates with what the aggregator sees."""
 
 
 class MembershipBound(Part):
     """The bound that private training puts on membership inference, beside what was measured.
 
-    At the false positive rate ``false_positives`` no attack has a true positive rate above
-    ``bound``. Measured was ``true_positives``, with a lower limit of ``lowest`` from its sample;
-    ``highest`` is the upper limit of the false positive rate there, and ``allowed`` the bound at
-    that rate, over the share of records that are drawn at all: only these are asked about as
-    trained on. Both limits hold with 97.5 % each. ``exceeded``: ``lowest`` is above ``allowed``, so
-    the guarantee or the attack's scoring is wrong.
+    Both limits hold with 97.5 % each.
     """
 
     false_positives: float
+    """The false positive rate."""
     bound: float
+    """The true positive rate that no attack exceeds at that rate."""
     true_positives: float
+    """The measured true positive rate."""
     lowest: float
+    """The lower limit of the true positive rate, from its sample."""
     highest: float
+    """The upper limit of the false positive rate there."""
     allowed: float
+    """The bound at ``highest``, over the share of records that are drawn at all: only these are
+    asked about as trained on.
+    """
     exceeded: bool
+    """Whether ``lowest`` is above ``allowed``, so that the guarantee or the attack's scoring is
+    wrong.
+    """
 
 
 class Membership(Part):
     """A membership inference: who asked what, and the scores of the records asked about.
 
-    What was achieved are the outcomes ``membership_...``. ``party``: who attacks. ``rounds``: those
-    that it looked at. ``members`` and ``others``: scores, sorted, of records that were trained on
-    and of held-out records of the same hospitals; they are of nobody in particular. ``bounds``: of
-    private training.
+    What was achieved are the outcomes ``membership_...``. Scores are of nobody in particular.
     """
 
     attack: str
+    """The name of the attack."""
     party: str
+    """Who attacks."""
     rounds: list[int]
+    """The rounds that it looked at."""
     members: list[float]
+    """The scores of records that were trained on, sorted."""
     others: list[float]
+    """The scores of held-out records of the same hospitals, sorted."""
     bounds: list[MembershipBound]
+    """The bounds of private training; empty without it."""
 
     @property
     def exceeds(self) -> bool:
@@ -278,43 +323,51 @@ class BackdoorGoal(Part):
     """
 
     attack: str
+    """The name of the attack."""
     target: int
+    """The class that marked records are put into."""
 
 
 class Clipped(Part):
     """What a part of the defense that shortens updates did.
 
-    Lengths are Euclidean and of the rows that the part saw. ``radius``: as configured, None where
-    each round's median length is taken. ``shortened``: share of rows longer than the radius, over
-    all rounds. ``median_length``: of the rows of a round, mean over rounds. ``longest``: of all
-    rounds.
+    Lengths are Euclidean and of the rows that the part saw.
     """
 
     part: str
+    """The name of the step or rule."""
     radius: float | None
+    """The greatest length as configured; None where each round's median length is taken."""
     rounds: int
+    """The number of rounds."""
     shortened: float
+    """The share of rows longer than the radius, over all rounds."""
     median_length: float
+    """The median length of the rows of a round, mean over rounds."""
     longest: float
+    """The greatest length of all rounds."""
 
 
 class Visibility(Part):
     """One line of who sees what: a party, and what it can see in this design."""
 
     party: str
+    """The party."""
     sees: str
+    """What it can see."""
 
 
 class Access(Part):
-    """What one party sees or derives in a run, without a defense and with this one.
-
-    ``before`` and ``after``: by asset of other hospitals, whether the party ``sees`` it,
-    ``derives`` it (and with how many, or over how many rounds), or ``no``.
-    """
+    """What one party sees or derives in a run, without a defense and with this one."""
 
     party: str
+    """The party."""
     before: dict[str, str]
+    """Without a defense: by asset of other hospitals, whether the party ``sees`` it, ``derives`` it
+    (and with how many, or over how many rounds), or ``no``.
+    """
     after: dict[str, str]
+    """The same with this defense."""
 
     @field_validator("before", "after")
     @classmethod
@@ -334,63 +387,114 @@ class Conflict(Part):
     """Two parts of a design that work against each other."""
 
     id: str
+    """The conflict's id in the catalog of threats."""
     between: str
+    """The two parts."""
     text: str
+    """What is lost."""
 
 
 class RunRecord(Part):
     """Everything that one run (one consortium, attack, defense, seed) leaves behind."""
 
     schema_: Literal["wardround.evidence/3"]
+    """The version of this form."""
     run: str
+    """The run's address: 16 hex digits of its configuration, its data and the code."""
     consortium: str
+    """The name of the consortium."""
     attack: str
+    """The name of the attack; several run together are joined with ``+``; ``none`` without one."""
     defense: str
+    """The name of the defense; ``none`` without one."""
     seed: int
+    """The seed from which all draws of the run follow."""
     n_hospitals: int
+    """The number of hospitals."""
     n_hostile: int
+    """The number of hostile hospitals."""
     hostile: list[str]
+    """The names of the hostile hospitals, by the simulator's truth."""
     rounds: int
+    """The number of rounds."""
     public: bool
+    """Whether the data are public."""
     adaptive: bool
+    """Whether the attack tried what the defense would make of it before it sent anything."""
     data_source: str
+    """Where the data come from, with their license."""
     data_hash: str
+    """The SHA-256 of the data as they were read."""
     code: str
+    """12 hex digits of the source of simulator and plug-ins, and of their libraries' versions."""
     config: Node
+    """The whole configuration, resolved."""
     outcomes: tuple[Outcome, ...]
+    """All figures that were measured."""
     hospitals: list[HospitalFacts]
+    """The hospitals."""
     engagement: Engagement
+    """Whether attack and defense did something."""
     screened: list[Screened]
+    """The replies that were not used."""
     skipped_rounds: list[int]
+    """The rounds that gave no new model."""
     privacy: Privacy | None
+    """The terms of record-level differential privacy; None without it."""
     backdoor: BackdoorGoal | None
+    """What a backdoor is after; None without one."""
     inversion: Inverted | None
+    """What a reconstruction attacked; None without one."""
     visibility: list[Visibility]
+    """Who sees what, in words."""
     access: list[Access] = Field(default=[])  # the visibility table of the design
+    """The visibility table of the design."""
     conflicts: list[Conflict]
+    """Parts of the design that work against each other."""
     # columns round, hospital, metric, value; hospital "all" is the pooled test set
     curve: dict[str, list[Any]]
+    """Columns ``round``, ``hospital``, ``metric`` and ``value``; hospital ``all`` is the pooled
+    test set.
+    """
     seconds: float
+    """The seconds that the run took."""
     # the largest number of hostile hospitals for which the defense is defined; None: any number
     limit: int | None
+    """The largest number of hostile hospitals for which the defense is defined; None: any number.
+    """
     skips: list[Skip]  # what is known of each of ``skipped_rounds``
+    """What is known of each of the skipped rounds."""
     # by attack that is an absence of honest hospitals, those that it concerns
     absences: dict[str, list[str]]
+    """By attack that is an absence of honest hospitals, those that it concerns."""
     # how many replies may be missing in a round, beside how many hostile hospitals
     missing: str = Field(default="")
+    """How many replies may be missing in a round, beside how many hostile hospitals."""
     data_notes: list[str]  # what a reader of the figures should know about the data
+    """What a reader of the figures should know about the data."""
     # first round in which an honest update, the new weights or a score overflowed float32
     not_finite_from: int | None
+    """The first round in which an honest update, the new weights or a score overflowed float32;
+    None where nothing did.
+    """
     # what hospitals reported and nobody believed, though their updates were used
     disputed: list[Screened]
+    """What hospitals reported and nobody believed, though their updates were used."""
     # of a secure aggregation in messages: shares that did not open, and what it withstands
     unopened: list[Unopened] = Field(default=[])
+    """Shares of a secure aggregation in messages that did not open."""
     unmasking: list[str] = Field(default=[])
+    """Sentences on what a secure aggregation in messages withstands."""
     clipped: list[Clipped]  # what each step or rule with a radius did, over all rounds
+    """What each step or rule with a radius did, over all rounds."""
     isolation: Isolating | None = None
+    """What an attack on secure aggregation tried; None without one."""
     membership: Membership | None = None
+    """A membership inference; None without one."""
     statements: list[Statement] = Field(default=[])  # of differential privacy, of any kind
+    """Statements of differential privacy, of any kind."""
     noised: Noised | None = None
+    """What privacy of whole updates did; None without it."""
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

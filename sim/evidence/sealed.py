@@ -8,12 +8,20 @@ anew; for that the last line's hash has to be compared with a copy that is somew
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
+
+from sim.evidence.columns import Column
 
 FIRST: Final = "0" * 64  # what the first line follows
 _END: Final = re.compile(rb', "previous": "([0-9a-f]{64})", "hash": "([0-9a-f]{64})"\}\n\Z')
 SEAL_BYTES: Final = len(b', "previous": "", "hash": ""}\n') + 2 * 64
+
+TABLE: Final[Mapping[str, Column]] = {
+    "previous": Column("text", "The hash of the line before; zeros in the first line."),
+    "hash": Column("text", "The SHA-256 of all of the line before this key."),
+}
 
 
 class BrokenError(ValueError):

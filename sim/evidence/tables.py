@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim import files
 from sim.evidence import spreadsheet
+from sim.evidence.columns import Column
 from sim.evidence.controls import NONE, Controls
 from sim.evidence.metrics import METRICS, is_material
 from sim.evidence.records import RunRecord
@@ -23,15 +24,144 @@ if TYPE_CHECKING:
 
 RESULTS: Final = "results.csv"
 ROUNDS: Final = "rounds.parquet"
-RESULT_COLUMNS = (
-    "run", "consortium", "attack", "defense", "seed", "n_hospitals", "n_hostile", "rounds",
-    "auroc", "auprc", "accuracy", "sensitivity_at_90_specificity", "brier", "worst_hospital_auroc",
-    "attack_success", "attack_engaged", "defense_engaged", "epsilon", "delta",
-    "reconstruction_rate", "membership_auc", "membership_tpr_at_1fpr", "seconds",
-    "attack_success_kind", "false_trigger", "updates_recovered", "update_error", "smallest_sum",
-    "patient_epsilon", "hospital_epsilon",
-)  # fmt: skip
-OF_RECORD = RESULT_COLUMNS[:8]  # the columns that a record has itself
+MODEL: Final = "the test patients do not allow it, or no model with finite scores was left"
+NO_ATTACK: Final = "without an attack"
+NO_INVERSION: Final = "without a reconstruction"
+NO_MEMBERSHIP: Final = "without a membership inference"
+NO_DP: Final = "without record-level differential privacy"
+NO_ISOLATION: Final = "without an attack on secure aggregation"
+
+# New columns are added at the end alone: programs read this table.
+RESULTS_TABLE: Final[Mapping[str, Column]] = {
+    "run": Column("text", "The run's address: 16 hex digits of configuration, data and code."),
+    "consortium": Column("text", "The name of the consortium."),
+    "attack": Column("text", "The attack, several joined with `+`; `none` without one."),
+    "defense": Column("text", "The defense; `none` without one."),
+    "seed": Column("whole number", "The seed from which all draws of the run follow."),
+    "n_hospitals": Column("whole number", "The number of hospitals.", "hospitals"),
+    "n_hostile": Column(
+        "whole number",
+        "The number of hostile hospitals, also in runs that nobody attacks.",
+        "hospitals",
+    ),
+    "rounds": Column("whole number", "The number of rounds.", "rounds"),
+    "auroc": Column(
+        "number",
+        "The final model's AUROC on the test patients of all hospitals, pooled.",
+        "share of pairs",
+        MODEL,
+    ),
+    "auprc": Column("number", "Its average precision on them.", "share", MODEL),
+    "accuracy": Column("number", "Its accuracy on them, at a risk of 0.5.", "share", MODEL),
+    "sensitivity_at_90_specificity": Column(
+        "number",
+        "The share of those with the condition that it finds when it alarms at most 10 % of those"
+        " without.",
+        "share",
+        MODEL,
+    ),
+    "brier": Column("number", "Its Brier score on them; lower is better.", "squared error", MODEL),
+    "worst_hospital_auroc": Column(
+        "number",
+        "The least AUROC of a hospital with `metrics.min_class_rows` test patients of each class.",
+        "share of pairs",
+        "no hospital has so many, or no model with finite scores was left",
+    ),
+    "attack_success": Column(
+        "number",
+        "The rate of success of the attack, of what `attack_success_kind` states.",
+        "share",
+        f"{NO_ATTACK}, or without the run that a loss is measured against",
+    ),
+    "attack_engaged": Column(
+        "true or false",
+        "Whether the attack changed anything.",
+        "",
+        f"{NO_ATTACK}, or no update is finite",
+    ),
+    "defense_engaged": Column(
+        "true or false",
+        "Whether the defense changed anything.",
+        "",
+        "without a defense, or no update is finite",
+    ),
+    "epsilon": Column(
+        "number", "The privacy that a record loses, at most of any hospital.", "ε", NO_DP
+    ),
+    "delta": Column("number", "The delta that `epsilon` is stated at.", "probability", NO_DP),
+    "reconstruction_rate": Column(
+        "number", "The share of the attacked records that was recovered.", "share", NO_INVERSION
+    ),
+    "membership_auc": Column(
+        "number",
+        "The AUC of the membership inference; 0.5 is guessing.",
+        "share of pairs",
+        NO_MEMBERSHIP,
+    ),
+    "membership_tpr_at_1fpr": Column(
+        "number",
+        "The share of training records that it recognizes at 1 % false positives.",
+        "share",
+        NO_MEMBERSHIP,
+    ),
+    "seconds": Column("number", "The time that the run took.", "seconds"),
+    "attack_success_kind": Column(
+        "text",
+        "What `attack_success` is a rate of: `records_recovered`, `updates_recovered`,"
+        " `backdoor_success`, `records_recognized` or `material_loss`.",
+        "",
+        NO_ATTACK,
+    ),
+    "false_trigger": Column(
+        "number",
+        "Of a backdoor, the same share in the same run without the attack.",
+        "share",
+        "without a backdoor",
+    ),
+    "updates_recovered": Column(
+        "number",
+        "The share of honest hospitals whose update was recovered from sums.",
+        "share",
+        NO_ISOLATION,
+    ),
+    "update_error": Column(
+        "number",
+        "The error of the best recovered update.",
+        "relative length",
+        f"{NO_ISOLATION}, or no single update was worked out",
+    ),
+    "smallest_sum": Column(
+        "number",
+        "The honest hospitals in the smallest sum that was held.",
+        "hospitals",
+        f"{NO_ISOLATION}, or no sum of honest updates was held",
+    ),
+    "patient_epsilon": Column(
+        "number",
+        "The privacy that a patient with several records loses, at most of any hospital.",
+        "ε",
+        f"{NO_DP} of patients (`dp.records_per_patient`)",
+    ),
+    "hospital_epsilon": Column(
+        "number",
+        "The privacy that a whole hospital loses.",
+        "ε",
+        "without differential privacy of whole updates",
+    ),
+}
+RESULT_COLUMNS: Final = tuple(RESULTS_TABLE)
+OF_RECORD: Final = RESULT_COLUMNS[:8]  # the columns that a record has itself
+ROUNDS_TABLE: Final[Mapping[str, Column]] = {
+    "run": Column("text", "The run's address, as in `results.csv`."),
+    "round": Column("whole number", "The round; 0 is the model before training.", "rounds"),
+    "hospital": Column("text", "The hospital; `all` is the pooled test set."),
+    "metric": Column("text", "`auroc`, `brier`, `accuracy` or `backdoor_success`, as above."),
+    "value": Column(
+        "number",
+        "The figure of the model after the round; where it is not defined there is no row.",
+        "that of the metric",
+    ),
+}
 
 # metrics that are rates of success of an attack -> what ``results`` calls them
 SUCCESS: Final[Mapping[str, str]] = {
@@ -124,18 +254,25 @@ def rounds(records: Sequence[RunRecord]) -> pl.DataFrame:
     """The frame of ``rounds.parquet``: one row a figure of a round."""
     import polars as pl  # workers import this module, and write no tables
 
-    schema = {
-        "run": pl.String,
-        "round": pl.Int64,
-        "hospital": pl.String,
-        "metric": pl.String,
-        "value": pl.Float64,
-    }
+    schema = frame_schema(ROUNDS_TABLE)
     frames = [
         pl.DataFrame({"run": [r.run] * len(r.curve["round"]), **r.curve}, schema=schema)
         for r in records
     ]
     return pl.concat([pl.DataFrame(schema=schema), *frames])
+
+
+def frame_schema(table: Mapping[str, Column]) -> dict[str, pl.DataType]:
+    """The types of a frame with the columns of a table."""
+    import polars as pl
+
+    types = {
+        "text": pl.String(),
+        "whole number": pl.Int64(),
+        "number": pl.Float64(),
+        "true or false": pl.Boolean(),
+    }
+    return {name: types[column.kind] for name, column in table.items()}
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

@@ -33,6 +33,7 @@ from sim.errors import InputError
 from sim.evidence.tables import RESULT_COLUMNS
 from tests import ROOT, designs
 from tests.commands import ALONE, FAST, results, wardround
+from tests.described import undescribed
 from tests.own_data import LINES
 
 CELLS = {"attacks": ["sign_flip"], "defenses": ["median"], "seeds": 1}
@@ -284,8 +285,9 @@ def test_a_design_is_validated_as_by_the_command(tmp_path: Path) -> None:
     assert found.outcome == its.outcome == "met"
     assert left(tmp_path / "ours") == left(tmp_path / "its")
     assert Path("report/runs.html") in left(tmp_path / "ours")
+    assert undescribed(tmp_path / "its") == []
     assert found.criteria.equals(its.criteria)
-    assert found.summary[0] in str(found)
+    assert found.summary[0] in " ".join(str(found).split())
     assert "<td" in found._repr_html_()
     assert found.criteria["outcome"].to_list() == ["met"]
     assert rows(found) == rows(its)

@@ -11,6 +11,7 @@ from sim import plugins
 from sim.study import audit
 from tests import ROOT
 from tests.commands import wardround
+from tests.described import undescribed
 
 SMALL = (
     "consortium=heart4", "model=logistic", "training.rounds=2", "audit.canaries=20",
@@ -29,6 +30,7 @@ def test_an_audit_leaves_evidence_configuration_manifest_and_page(
     assert "Not refuted: in 0 of 2 audits" in " ".join(printed.split())
     names = {path.name for path in folder.iterdir()}
     assert names == {"audits.jsonl", "config.yaml", "manifest.json", "report"}
+    assert undescribed(folder) == []
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["command"].startswith("wardround audit consortium=heart4")
     lines = [json.loads(line) for line in (folder / "audits.jsonl").read_text().splitlines()]
