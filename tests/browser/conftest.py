@@ -1,4 +1,4 @@
-"""The browser, and the pages that it opens: a comparison that was run, a verdict and a sweep."""
+"""The browser, and the pages that it opens: of a comparison, a verdict, a sweep and an audit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from reports import page, sweeps
+from reports.audits import write
 from sim import evidence
+from sim.evidence import audits
 from tests import studies
 from tests.assessed import make_design
 from tests.browser import opening
 from tests.records import addressed, make_record
 from tests.reports.test_validation import validated
+from tests.sim.evidence.test_audits import made
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +44,15 @@ def verdict(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verdict")
     validated(folder, make_design())
     return folder / "report" / "index.html"
+
+
+@pytest.fixture(scope="session")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of audits of one claim."""
+    folder = tmp_path_factory.mktemp("audit")
+    for seed in range(3):
+        audits.append(folder, made(seed, claim=6.0))
+    return write(folder)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.browser.opening import WIDTHS, opened, serious, wider_than
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PAGES = ("comparison", "verdict", "sweep")
+PAGES = ("comparison", "verdict", "sweep", "audit")
 STRONG = """all => all.filter(one => getComputedStyle(one).opacity > .5)
     .map(one => [one.dataset.attack, one.dataset.defense].filter(Boolean).join(" "))"""
 
@@ -196,8 +196,9 @@ def test_a_button_copies_a_command(browser: Any, comparison: Path) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
     with opened(browser, comparison, permissions=allowed) as found:
         code = found.page.locator("#repeat pre code")
-        found.page.get_by_role("button", name="Copy: wardround compare").first.click()
-        found.page.get_by_role("button", name="Copy").get_by_text("Copied").wait_for()
+        button = found.page.locator("#repeat pre").get_by_role("button", name="Copy: wardround")
+        button.click()
+        button.get_by_text("Copied").wait_for()
         assert found.page.evaluate("navigator.clipboard.readText()") == code.inner_text().strip()
 
 
