@@ -183,7 +183,9 @@ def test_a_tip_states_value_interval_worst_seed_seeds_and_runs(
     with opened(browser, comparison) as found:
         found.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         about = "[data-attack='sign_flip'][data-defense='median']"
-        found.page.locator(place.format(about)).first.hover(force=True)
+        place_of = found.page.locator(place.format(about)).first
+        place_of.scroll_into_view_if_needed()
+        place_of.hover(force="svg" in place)  # the text of a cell lies on it
         tip = found.page.locator("#tip")
         tip.wait_for(state="visible")
         text = tip.inner_text()
