@@ -17,7 +17,12 @@
   live.setAttribute("role", "status");
   main.append(live);
   const announce = (text) => { live.textContent = text; };
-  const shown = (kind, name) => (name === "none" && NONE[kind]) || name;
+  const titles = new Map(); // of names that are typed
+  for (const code of all("[data-key]")) {
+    const title = code.closest("th, td")?.firstChild.textContent.replace(/ [*\u2020\u2021]+$/, "");
+    titles.set(code.dataset.key, title ? `${title} (${code.dataset.key})` : code.dataset.key);
+  }
+  const shown = (kind, name) => (name === "none" && NONE[kind]) || titles.get(name) || name;
 
   // Light and dark: what the system prefers until the reader chooses, for this page only.
   const root = document.documentElement;

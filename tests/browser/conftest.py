@@ -1,4 +1,4 @@
-"""The browser, and the pages that it opens: of a comparison, a verdict, a sweep and an audit."""
+"""The browser, and the pages that it opens: each kind that there is."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from reports import page, sweeps
+from reports import difference, page, sweeps
 from reports.audits import write
 from sim import evidence
 from sim.evidence import audits
 from tests import studies
 from tests.assessed import make_design
 from tests.browser import opening
-from tests.records import addressed, make_record
+from tests.records import addressed, make_record, with_figures
+from tests.reports.reading import grid
 from tests.reports.test_validation import validated
 from tests.sim.evidence.test_audits import made
 
@@ -53,6 +54,18 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in range(3):
         audits.append(folder, made(seed, claim=6.0))
     return write(folder)
+
+
+@pytest.fixture(scope="session")
+def change(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of what differs between two comparisons."""
+    folder = tmp_path_factory.mktemp("change")
+    for place, scale in (("before", 0.0), ("after", 0.1)):
+        (folder / place).mkdir()
+        for record in grid():
+            figures = {"auroc": (record.value("auroc") or 0.0) + scale}
+            evidence.append(folder / place, addressed(with_figures(record, figures)))
+    return difference.write(folder / "before", folder / "after")[0]
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from reports.text import words
 from tests.browser.opening import WIDTHS, opened, serious, wider_than
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PAGES = ("comparison", "verdict", "sweep", "audit")
+PAGES = ("comparison", "verdict", "sweep", "audit", "change")
 STRONG = """all => all.filter(one => getComputedStyle(one).opacity > .5)
     .map(one => [one.dataset.attack, one.dataset.defense].filter(Boolean).join(" "))"""
 
@@ -189,7 +190,7 @@ def test_a_tip_states_value_interval_worst_seed_seeds_and_runs(
         tip = found.page.locator("#tip")
         tip.wait_for(state="visible")
         text = tip.inner_text()
-        assert text.startswith("sign_flip under median")
+        assert text.startswith(f"{words.attack('sign_flip')} under {words.defense('median')}")
         for part in ("AUROC 0.", " to ", "Lowest seed 0.", " seeds", " runs: "):
             assert part in text
 
@@ -242,4 +243,4 @@ def test_arrow_keys_lead_from_cell_to_cell_of_a_figure(browser: Any, comparison:
         assert right[0] != below[0]
         found.page.locator("#tip").wait_for(state="visible")
         stated = found.page.evaluate("document.activeElement.getAttribute('aria-label')")
-        assert right[1] in stated
+        assert words.defense(right[1]) in stated

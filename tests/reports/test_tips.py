@@ -50,7 +50,7 @@ def test_a_backdoor_states_its_success_first() -> None:
 
 def test_a_hospital_states_what_a_defense_changes_there() -> None:
     title, lines = stated(grid())["", "krum", "hospital_1"]
-    assert title == "hospital_1 under krum, nobody attacking"
+    assert title == f"hospital_1 under {words.defense('krum')}, nobody attacking"
     assert lines[0].startswith("Change of Brier score 0.000 (")
     assert lines[2].startswith("3 seeds, ")
 
