@@ -34,7 +34,7 @@ from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.figures.style import Make, Width
 from reports.text import findings
-from sim import evidence, files
+from sim import evidence, files, titles
 from sim.evidence import Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
@@ -109,18 +109,20 @@ def write_report(
     found = evidence.read(folder) if everything is None else everything
     records = of_study(found, manifest)
     drawing = drawing or Here()
-    titles = list[str]()
+    drawn = list[str]()
     refused = manifest["refused"] or ()
+    more = titles.stored(manifest.get("titles"))
     for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
-        drawing.ask(make, title)
-        titles.append(title)
-    values = content(
-        records,
-        manifest,
-        show_reconstructions=show_reconstructions,
-        lines=evidence.located(folder),
-    )
-    page = render(values, dict(zip(titles, drawing.answers(), strict=True)))
+        drawing.ask(partial(_titled, more, make), title)
+        drawn.append(title)
+    with titles.known(more):
+        values = content(
+            records,
+            manifest,
+            show_reconstructions=show_reconstructions,
+            lines=evidence.located(folder),
+        )
+        page = render(values, dict(zip(drawn, drawing.answers(), strict=True)))
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -131,7 +133,8 @@ def figures(
 ) -> dict[str, Figure]:
     """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    return draw(of_study(everything, facts), facts["refused"] or (), width=width)
+    with titles.known(titles.stored(facts.get("titles"))):
+        return draw(of_study(everything, facts), facts["refused"] or (), width=width)
 
 
 def makers(
@@ -140,7 +143,16 @@ def makers(
     """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
     records = of_study(everything, facts)
-    return drawings(records, facts["refused"] or (), show_reconstructions=show_reconstructions)
+    refused = facts["refused"] or ()
+    more = titles.stored(facts.get("titles"))
+    for name, make in drawings(records, refused, show_reconstructions=show_reconstructions):
+        yield name, partial(_titled, more, make)
+
+
+def _titled(more: titles.Titles, make: Make, width: Width) -> Figure:
+    """A figure in which choices of the user have the plain names ``more``."""
+    with titles.known(more):
+        return make(width)
 
 
 def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
@@ -353,7 +365,7 @@ def _design(records: Sequence[RunRecord], threats: Sequence[TableRow], known: Ca
         "skipped": sections.skipped(records),
         "threats": threats,
         "pins": known.taxonomies,
-        "explained": sections.explained(records, known),
+        "explained": sections.explained(records),
     }
 
 

@@ -407,7 +407,7 @@ def _no_loss_line(axes: Axes) -> None:
 def _point_label(row: TableRow) -> str:
     privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
-    return f"{words.defense(row['defense'])}{lacking} ({row['attack']}{privacy})"
+    return f"{words.defense(row['defense'])}{lacking} ({words.attack(row['attack'])}{privacy})"
 
 
 def _privately(row: TableRow) -> str:
@@ -418,7 +418,8 @@ def _privately(row: TableRow) -> str:
 
 def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
     name = words.defense(row["defense"])
-    return name if inversions["attack"].n_unique() == 1 else f"{name} ({row['attack']})"
+    alone = inversions["attack"].n_unique() == 1
+    return name if alone else f"{name} ({words.attack(row['attack'])})"
 
 
 def _labels_in_margin(axes: Axes, rows: Sequence[TableRow]) -> None:

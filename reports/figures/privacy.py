@@ -130,7 +130,7 @@ def clip_over_rounds(clips: pl.DataFrame, width: Width) -> Figure:
             "color": color,
             "linestyle": dashes,
             "linewidth": 2,
-            "label": defense,
+            "label": words.defense(defense),
         }
         lines += axes.plot(middle["round"], middle["clip"], **thick)
         style.mark(lines, defense=defense)
