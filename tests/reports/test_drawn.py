@@ -187,9 +187,9 @@ def test_the_tradeoff_has_a_point_a_defense_its_intervals_and_the_front(width: W
     (front,) = [line for line in axes.get_lines() if line.get_label() == "Pareto front"]
     assert [list(front.get_xdata()), list(front.get_ydata())] == [[0.85, 0.9], [0.8, 0.5]]
     assert {named(text): text.get_text() for text in axes.texts if named(text)} == {
-        ("", "none", ""): "no defense (sign_flip)",
-        ("", "krum", ""): "krum\N{DOUBLE DAGGER} (alie)",
-        ("", "dp", ""): "dp (sign_flip, ε = 8.00)",
+        ("", "none", ""): "no defense (sign flipping)",
+        ("", "krum", ""): "Krum\N{DOUBLE DAGGER} (hidden shift)",
+        ("", "dp", ""): "dp (sign flipping, ε = 8.00)",
     }
     assert axes.get_xlabel() == "AUROC with nobody attacking (right is better)"
     assert axes.get_xlim()[0] < 0.8 < 0.92 < axes.get_xlim()[1]
@@ -202,9 +202,9 @@ def test_a_narrow_tradeoff_has_a_line_a_defense_in_order_and_the_front_in_bold(
 ) -> None:
     (axes,) = charts.tradeoff(TRADEOFF, width).axes
     assert labels(axes, "y") == [
-        "krum\N{DOUBLE DAGGER}\nalie",
-        "dp, ε = 8.00\nsign_flip",
-        "no defense\nsign_flip",
+        "Krum\N{DOUBLE DAGGER}\nhidden shift",
+        "dp, ε = 8.00\nsign flipping",
+        "no defense\nsign flipping",
     ]
     bold = [label.get_fontweight() == "bold" for label in axes.get_yticklabels()]
     assert bold == [True, False, True]
@@ -263,7 +263,7 @@ def test_the_heat_map_has_a_cell_for_each_attack_and_defense(width: Width) -> No
         if named(patch) is not None and patch.get_fill()
     }
     assert sum(faces["sign_flip", "none", ""][:3]) < sum(faces["none", "none", ""][:3])
-    names = {"no attack", "sign_flip", "alie", "read"}
+    names = {"no attack", "sign flipping", "hidden shift", "read"}
     across = {name for axes in figure.axes for name in labels(axes, "x")}
     down = {name for axes in figure.axes for name in labels(axes, "y")}
     assert names <= across or names <= down
@@ -299,7 +299,10 @@ def test_convergence_shades_the_rounds_in_which_the_attack_acts(width: Width) ->
     ]
     figure = multiples.convergence(pl.DataFrame(rows), width, LOOKS)
     alone, attacked = (axes for axes in figure.axes if axes.get_visible())
-    assert [axes.get_title(loc="left") for axes in (alone, attacked)] == ["no attack", "alie"]
+    assert [axes.get_title(loc="left") for axes in (alone, attacked)] == [
+        "no attack",
+        "hidden shift",
+    ]
     assert len(alone.patches) == 0
     shaded = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in attacked.patches]
     assert shaded == [(1.5, 3.5), (4.5, 5.5)]
@@ -312,7 +315,7 @@ def test_convergence_shades_the_rounds_in_which_the_attack_acts(width: Width) ->
     assert len({axes.get_subplotspec().colspan.start for axes in (alone, attacked)}) == (
         1 if width.narrow else 2
     )
-    assert legend(figure) == ["no defense", "krum"]
+    assert legend(figure) == ["no defense", "Krum"]
 
 
 def legend(figure: Figure) -> list[str]:
@@ -359,7 +362,7 @@ def test_breakdown_lines_have_a_point_for_each_number_of_hostile_hospitals(width
     ]
     table = pl.DataFrame(rows).with_columns(mean_n=pl.lit(2))
     figure = multiples.breakdown(table, width, LOOKS, {"krum": 2})
-    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "alie")
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "hidden shift")
     none = [
         line
         for line in panel.get_lines()
@@ -380,8 +383,8 @@ def test_scores_of_hospitals_are_joined_from_nobody_attacking_to_the_attack(widt
     assert scores["attack"].unique().sort().to_list() == ["alie", "sign_flip"]
     figure = multiples.hospital_scores(scores, width)
     by_title = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_visible()}
-    assert set(by_title) == {"no defense\nsign_flip", "krum\nalie", "dp\nsign_flip"}
-    axes = by_title["no defense\nsign_flip"]
+    assert set(by_title) == {"no defense\nsign flipping", "Krum\nhidden shift", "dp\nsign flipping"}
+    axes = by_title["no defense\nsign flipping"]
     assert [label.replace("\n", "") for label in labels(axes, "y")] == [
         f"hospital_{i}" for i in order(records)
     ]
@@ -390,7 +393,7 @@ def test_scores_of_hospitals_are_joined_from_nobody_attacking_to_the_attack(widt
     assert spans(axes)["sign_flip", "none", "hospital_2"] == [(0.81, 0.41)]
     colors = {named(line): line.get_color() for line in axes.get_lines()}
     assert colors["sign_flip", "none", "hospital_2"] == style.VERMILION  # no interval holds 0
-    alone = by_title["dp\nsign_flip"]
+    alone = by_title["dp\nsign flipping"]
     assert {line.get_color() for line in alone.get_lines()} == {style.BLUE}
 
 
@@ -425,7 +428,7 @@ def test_detection_has_recall_and_precision_of_each_attack_beside_chance(width: 
     assert points(flame) == {("alie", "flame", ""): [(0.0, -0.15)]}
     assert spans(krum) == {("alie", "krum", ""): [(0.4, 0.6), (0.2, 0.3)]}
     assert all(list(axes.get_lines()[0].get_xdata()) == [0.2, 0.2] for axes in (krum, flame))
-    assert labels(krum, "y") == ["alie", "sign_flip"]
+    assert labels(krum, "y") == ["hidden shift", "sign flipping"]
     assert krum.get_xlim() == (-0.04, 1.04)
     assert [name.split(":")[0] for name in legend(figure)[:2]] == [
         "recall",
@@ -467,7 +470,7 @@ def test_reconstruction_has_each_share_by_defense_and_by_size_of_group(width: Wi
         ("dlg", "krum", ""): [(64.0, 0.25)],
     }
     assert spans(by_defense)["dlg", "none", ""] == [(0.25, 0.6)]
-    assert labels(by_defense, "y") == ["no defense", "krum"]
+    assert labels(by_defense, "y") == ["no defense", "Krum"]
     assert crowd.get_xscale() == "log"
     assert "Records summed in one row" in crowd.get_xlabel().replace("\n", " ")
 
