@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sim import titles
 from sim.evidence import RunRecord, intervals
 from sim.evidence.controls import NONE
 from sim.evidence.intervals import HARMED, WITHIN, Interval, Losses
 from sim.evidence.metrics import METRICS
+from sim.evidence.written import change, share, signed_points
 from threats.catalog import Measured, Shown
 from threats.cells import Cell
 
@@ -178,7 +180,7 @@ def _loss(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Found:
     sign = _sign(measured)
     turned = Interval(*sorted((sign * interval.low, sign * interval.high)))
     drop = _drop(cell, seeds)
-    return _Found(interval, intervals.losses([sign * change for change in changes], turned, drop))
+    return _Found(interval, intervals.losses([sign * one for one in changes], turned, drop))
 
 
 def _excess(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Found:
@@ -230,18 +232,18 @@ def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     metric = METRICS[measured.metric]
     sign = _sign(measured)
     drop = _drop(cell, seeds)
-    change = _loss(cell, measured, seeds)
-    interval = change.interval
-    found = change.losses
+    loss = _loss(cell, measured, seeds)
+    interval = loss.interval
+    found = loss.losses
     verb = "lost" if metric.harm == "lower" else "gained"
     n = _seeds(len(seeds))
     verdict = _verdict(found, len(seeds) < len(cell.runs), "harm is shown")
     return (
-        f"{_by(cell, seeds)} changed the {metric.text} by {sign * found.mean:+.3f}"
-        f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, {n},"
+        f"{_by(cell, seeds)} changed the {metric.text} by {change(sign * found.mean)}"
+        f" (95 % interval {change(interval.low)} to {change(interval.high)}, {n},"
         " each against its own run without the attack);"
         f" {found.n_material} of {n} {verb} {drop:g} or more,"
-        f" the largest change {sign * found.worst:+.3f}: {verdict}."
+        f" the largest change {change(sign * found.worst)}: {verdict}."
     )
 
 
@@ -259,12 +261,12 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
         return _beyond_alone(cell, measured, found, interval, seeds)
     verdict = _verdict(found, len(seeds) < len(cell.runs), "it is shown to work")
     return (
-        f"{_by(cell, seeds)} put {sum(success) / len(seeds):.1%} of marked patients into the"
-        f" attacker's class, {sum(alone) / len(seeds):.1%} in the same runs without the attack:"
-        f" {100 * found.mean:+.1f} points beyond false triggers"
-        f" (95 % interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f}, {n});"
+        f"{_by(cell, seeds)} put {share(sum(success) / len(seeds))} of marked patients into the"
+        f" attacker's class, {share(sum(alone) / len(seeds))} in the same runs without the attack:"
+        f" {signed_points(found.mean)} points beyond false triggers"
+        f" (95 % interval {signed_points(interval.low)} to {signed_points(interval.high)}, {n});"
         f" in {found.n_material} of {n} {100 * drop:g} points or more,"
-        f" at most {100 * found.worst:+.1f}: {verdict}."
+        f" at most {signed_points(found.worst)}: {verdict}."
     )
 
 
@@ -284,9 +286,9 @@ def _beyond_alone(
 
     verdict = _verdict(found, len(seeds) < len(cell.runs), "more than a guess is shown")
     text = (
-        f"{cell.attack}: {METRICS[measured.metric].text}, beside {METRICS[beside].text}:"
-        f" {both(cell.runs)}, {found.mean:+.3f}"
-        f" (95 % interval {interval.low:+.3f} to {interval.high:+.3f}, {_seeds(len(seeds))},"
+        f"{_named(cell)}: {METRICS[measured.metric].text}, beside {METRICS[beside].text}:"
+        f" {both(cell.runs)}, {change(found.mean)}"
+        f" (95 % interval {change(interval.low)} to {change(interval.high)}, {_seeds(len(seeds))},"
         f" {found.n_material} with {_drop(cell, seeds):g} or more): {verdict}"
     )
     if cell.defense == NONE:
@@ -313,10 +315,17 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
     away = len({name for names in run.absences.values() for name in names})
     hostile = f"{run.n_hostile} of {run.n_hospitals} hospitals"
     if not run.absences:
-        return f"{cell.attack} by {hostile}"
+        return f"{_named(cell)} by {hostile}"
     if set(cell.attacks) == run.absences.keys():
-        return f"{cell.attack} of {away} of {run.n_hospitals} hospitals"
-    return f"{cell.attack} by {hostile}, with up to {away} honest ones absent,"
+        return f"{_named(cell)} ({away} of {run.n_hospitals} hospitals)"
+    return f"{_named(cell)} by {hostile}, with up to {away} honest ones absent,"
+
+
+def _named(cell: Cell) -> str:
+    """The plain name of the attack as the first word of a sentence; a typed name stays."""
+    name = titles.attack(cell.attack)
+    known = titles.explained("attack", cell.attack)
+    return name[:1].upper() + name[1:] if known else name
 
 
 def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -325,9 +334,9 @@ def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     skipped, rounds = _counts(cell.runs, seeds, measured.metric)
     control, of_control = _counts(controls(cell, measured), seeds, measured.metric)
     text = (
-        f"With {cell.attack}, {skipped} of {rounds} rounds were skipped"
-        f" ({sum(shares) / len(shares):.1%}; by seed {min(shares):.1%} to {max(shares):.1%},"
-        f" {_seeds(len(seeds))});"
+        f"With {titles.attack(cell.attack)}, {skipped} of {rounds} rounds were skipped"
+        f" ({share(sum(shares) / len(shares))}; by seed {share(min(shares))} to"
+        f" {share(max(shares))}, {_seeds(len(seeds))});"
         f" {control} of {of_control} rounds in the same runs without the attack."
     )
     if not skipped:
@@ -342,8 +351,8 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     low, high = intervals.rate_interval(found, attacked)
     n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
     text = (
-        f"{cell.attack} recovered {found} of {attacked} {METRICS[measured.metric].counted}"
-        f" (95 % bounds {low:.1%} to {high:.1%}, {_seeds(n)})"
+        f"{_named(cell)} recovered {found} of {attacked} {METRICS[measured.metric].counted}"
+        f" (95 % bounds {share(low)} to {share(high)}, {_seeds(n)})"
     )
     undefended, tried = _counts(cell.undefended, seeds, measured.metric)
     if cell.defense == NONE or not tried:

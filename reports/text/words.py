@@ -9,10 +9,13 @@ from typing import Final
 
 from sim import titles
 from sim.evidence.protection import epsilon as epsilon
+from sim.evidence.written import NONE as NONE
+from sim.evidence.written import change as change
+from sim.evidence.written import share as share
+from sim.evidence.written import signed_points as signed_points
 from sim.titles import attack as attack
 from sim.titles import defense as defense
 
-NONE = "\N{EN DASH}"
 SHOWN: Final[Mapping[str, str]] = {  # what the runs of a row show
     "harm": "harm is shown",
     "no_harm": "no material harm shown, interval included",
@@ -30,31 +33,12 @@ def defined(value: float | None) -> str:
     return "not defined" if value is None else score(value)
 
 
-def change(value: float | None) -> str:
-    """A signed difference of scores with three digits and a true minus sign; no sign on zero."""
-    if value is None:
-        return NONE
-    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-
-
 def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
     """An interval, or words that state that one seed gives none."""
     if low is None or high is None:
         return "no interval"
     form = change if signed else score
     return f"{form(low)} to {form(high)}"
-
-
-def share(value: float | None) -> str:
-    """A rate as a percentage; never rounded to 0 or 100 when it is not."""
-    if value is None:
-        return NONE
-    percent = 100 * value
-    if 0 < percent < 0.05 or 99.95 < percent < 100:
-        return "under 0.1 %" if percent < 1 else "over 99.9 %"
-    if percent < 9.95:
-        return f"{percent:.2g} %"
-    return f"{percent:.0f} %" if percent < 99 or percent == 100 else f"{percent:.1f} %"
 
 
 def equal_shares(value: float | None) -> str:
@@ -79,11 +63,6 @@ def amount(value: float) -> str:
 def points(value: float) -> str:
     """A difference of rates in percentage points."""
     return f"{signed_points(value)} points"
-
-
-def signed_points(value: float) -> str:
-    """A difference of rates in percentage points without the word; no sign on zero."""
-    return "0.0" if abs(value) < 0.0005 else f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def points_span(low: float | None, high: float | None) -> str:

@@ -124,7 +124,9 @@ def test_the_register_states_the_area_beside_its_null() -> None:
     cell = cell_of(undefended, undefended)
     assert doubts(cell, MEASURED) == []
     text = finding(cell, MEASURED)
-    assert text.startswith("lira: AUC of membership inference, beside AUC between two halves")
+    assert text.startswith(
+        "Membership by LiRA: AUC of membership inference, beside AUC between two halves"
+    )
     assert "more than a guess is shown" in text
 
 

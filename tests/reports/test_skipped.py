@@ -241,13 +241,15 @@ def test_the_availability_row_counts_skipped_rounds_beside_those_without_the_att
     assert any(cite.startswith("45 CFR 164.308(a)(7)(i)") for cite in row.hipaa)
     assert (
         row.finding
-        == "With dropout, 6 of 12 rounds were skipped (50.0%; by seed 50.0% to 50.0%, 3 seeds); 0"
+        == "With hostile dropout, 6 of 12 rounds were skipped (50 %; by seed 50 % to 50 %, 3"
+        " seeds); 0"
         " of 12 rounds in the same runs without the attack. Replies of hostile hospitals were"
         " missing in 6 of the skipped rounds."
     )
     assert (
         row_of(study(), "THR-AV", "krum").finding
-        == "With dropout, 0 of 12 rounds were skipped (0.0%; by seed 0.0% to 0.0%, 3 seeds); 0 of"
+        == "With hostile dropout, 0 of 12 rounds were skipped (0 %; by seed 0 % to 0 %, 3 seeds);"
+        " 0 of"
         " 12 rounds in the same runs without the attack."
     )
 
@@ -291,7 +293,7 @@ def test_the_availability_row_is_never_measured_without_three_runs_and_their_con
         (
             "honest_absence",
             {"honest_absence": HONEST},
-            "honest_absence of 2 of 6 hospitals changed",
+            "Absent honest hospitals (2 of 6 hospitals) changed",
         ),
         (
             "dropout+honest_absence",

@@ -59,7 +59,9 @@ def test_a_finding_states_both_and_how_far_they_are_apart() -> None:
     cell = one_cell(inferred([0.4, 0.3, 0.5], alone=0.1))
     assert doubts(cell, PROPERTY) == []
     text = finding(cell, PROPERTY)
-    assert text.startswith("property_inference: share of prevalences that are guessed within 0.05,")
+    assert text.startswith(
+        "Prevalence from updates: share of prevalences that are guessed within 0.05,"
+    )
     assert "0.400 beside 0.100, +0.300 (95 % interval" in text
     assert text.endswith("without the defense 1.000 beside 0.100.")
 

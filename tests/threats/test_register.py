@@ -200,7 +200,7 @@ def test_runs_of_two_settings_are_two_rows() -> None:
 def test_the_later_of_two_runs_of_one_configuration_and_seed_counts() -> None:
     again = altered(with_changes(-0.5, -0.5, -0.5), lambda r: r.attack == "sign_flip", run="again")
     row = row_of(with_changes(-0.1, -0.2, -0.3) + again, "THR-BYZ", "krum")
-    assert (row.runs, "by -0.500" in row.finding) == (("again",) * 3, True)
+    assert (row.runs, "by \N{MINUS SIGN}0.500" in row.finding) == (("again",) * 3, True)
 
 
 def test_a_seed_without_controls_is_left_out_and_named() -> None:
@@ -277,9 +277,10 @@ def test_the_auroc_finding_is_the_paired_mean_with_its_interval_its_seeds_and_it
     """
     row = row_of(with_changes(-0.1, -0.2, -0.3), "THR-BYZ", "krum")
     assert (
-        row.finding == "sign_flip by 1 of 6 hospitals changed the AUROC by -0.200 "
-        "(95 % interval -0.448 to +0.048, 3 seeds, each against its own run without the attack); "
-        "3 of 3 seeds lost 0.05 or more, the largest change -0.300: harm is shown."
+        row.finding == "Sign flipping by 1 of 6 hospitals changed the AUROC by \N{MINUS SIGN}0.200 "
+        "(95 % interval \N{MINUS SIGN}0.448 to +0.048, 3 seeds, each against"
+        " its own run without the attack); "
+        "3 of 3 seeds lost 0.05 or more, the largest change \N{MINUS SIGN}0.300: harm is shown."
     )
 
 
@@ -289,14 +290,15 @@ def test_the_auroc_finding_is_the_paired_mean_with_its_interval_its_seeds_and_it
         (
             (-0.4, 0.0, 0.0),
             (
-                "1 of 3 seeds lost 0.05 or more, the largest change -0.400: whether it does harm is"
+                "1 of 3 seeds lost 0.05 or more, the largest change \N{MINUS SIGN}0.400: whether"
+                " it does harm is"
                 " not decided with 3 seeds."
             ),
         ),
         (
             (0.0, 0.0, 0.001),
             (
-                "0 of 3 seeds lost 0.05 or more, the largest change +0.000: no material loss shown"
+                "0 of 3 seeds lost 0.05 or more, the largest change 0.000: no material loss shown"
                 " within the interval."
             ),
         ),
@@ -346,7 +348,7 @@ def test_a_backdoor_is_stated_by_its_success_beyond_false_triggers_and_never_by_
     row = row_of(marked(0.3, 0.4, 0.5), "THR-BD", "krum")
     assert (row.status, "AUROC" in row.finding) == ("measured", False)
     assert row.finding == (  # t(0.975, 2) * 0.1 / sqrt(3) = 0.2484
-        "backdoor by 1 of 6 hospitals put 45.0% of marked patients into the attacker's class, 5.0%"
+        "Backdoor by 1 of 6 hospitals put 45 % of marked patients into the attacker's class, 5 %"
         " in the same runs without the attack: +40.0 points beyond false triggers (95 % interval"
         " +15.2 to +64.8, 3 seeds); in 3 of 3 seeds 5 points or more, at most +50.0: it is shown to"
         " work."
@@ -364,12 +366,12 @@ def test_recovered_records_are_summed_over_seeds_beside_the_undefended_count() -
     records = grid("analytic_inversion", defense="secagg")
     assert (
         row_of(records, "THR-GI", "secagg").finding
-        == "analytic_inversion recovered 0 of 24 attacked records (95 % bounds 0.0% to 14.2%, 3"
+        == "Analytic inversion recovered 0 of 24 attacked records (95 % bounds 0 % to 14 %, 3"
         " seeds); 18 of 24 without the defense."
     )
     assert (
         row_of(records, "THR-GI", "none").finding
-        == "analytic_inversion recovered 18 of 24 attacked records (95 % bounds 53.3% to 90.2%, 3"
+        == "Analytic inversion recovered 18 of 24 attacked records (95 % bounds 53 % to 90 %, 3"
         " seeds)."
     )
 
@@ -385,7 +387,8 @@ def test_recovered_updates_are_counted_as_updates() -> None:
             )
     assert (
         row_of(records, "THR-COL", "secagg").finding
-        == "collusion recovered 0 of 15 updates of honest hospitals (95 % bounds 0.0% to 21.8%, 3"
+        == "Collusion against a sum recovered 0 of 15 updates of honest hospitals (95 % bounds 0 %"
+        " to 22 %, 3"
         " seeds); 15 of 15 without the defense."
     )
 
@@ -441,7 +444,7 @@ def test_recovered_records_are_stated_even_without_controls() -> None:
     row = row_of(records, "THR-GI", "none")
     assert (row.status, row.finding[:55]) == (
         "inconclusive",
-        "analytic_inversion recovered 2 of 8 attacked records (9",
+        "Analytic inversion recovered 2 of 8 attacked records (9",
     )
     assert "no run without the attack for seed 0" in row.reason
 
