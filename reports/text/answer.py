@@ -461,11 +461,20 @@ def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow], n_refus
     beyond = sum(one["about"].status == "not_testable_by_simulation" for one in untested)
     parts = []
     if n_all:
-        harm = f"harm is not decided in {n_open} of {words.count(n_all, 'cell')}"
-        parts.append(f"{harm} of attack and defense" if n_open else _decided(n_all))
+        pairs = words.count(n_all, "pair of an attack", "pairs of an attack")
+        harm = f"harm is not decided in {n_open} of {pairs} on the model and a defense"
+        parts.append(harm if n_open else _decided(n_all))
+    asked = membership.cells(records)
+    unsure = [cell for cell in asked if not tells(cell)]
+    if unsure:
+        pairs = words.count(len(asked), "pair")
+        parts.append(
+            f"whether records that were trained on are recognized is not decided in {len(unsure)}"
+            f" of {pairs} of attack and defense"
+        )
     if n_refused:
-        cells = words.count(n_refused, "cell")
-        parts.append(f"{cells} of attack and defense did not run, as not defined in this design")
+        pairs = words.count(n_refused, "pair")
+        parts.append(f"{pairs} of attack and defense did not run, as not defined in this design")
     if untested:
         parts.append(
             f"{len(untested)} of {words.count(len(threats), 'threat')} of the catalog have no run"
@@ -481,8 +490,11 @@ def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow], n_refus
 
 
 def _decided(n: int) -> str:
-    cells = "the one cell" if n == 1 else f"each of {n} cells"
-    return f"{cells} of attack and defense is decided with 95 % confidence, for what was tried"
+    if n == 1:
+        return "the one attack on the model is decided with 95 % confidence"
+    return (
+        f"each of {n} pairs of an attack on the model and a defense is decided with 95 % confidence"
+    )
 
 
 def undecided(records: Sequence[RunRecord]) -> tuple[int, int]:

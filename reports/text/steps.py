@@ -274,7 +274,7 @@ def _not_decided(records: Sequence[RunRecord], command: str) -> Iterator[Step]:
     n_open, n_all = answer.undecided(sound)
     if not n_open:
         return
-    cells = f"{n_open} of {words.count(n_all, 'cell')} of attack and defense"
+    cells = f"{n_open} of {words.count(n_all, 'pair')} of attack and defense"
     if not any(record.attack == NONE for record in records):
         text = f"Without a run that nobody attacks, nothing is decided in {cells}."
         asked = commands.comparing(command)
