@@ -37,7 +37,7 @@ def _tested(records: Sequence[RunRecord]) -> Iterator[str]:
     if own:
         yield (
             f"No AUROC of its own is stated for the patients of {words.some(own)}: too few of them"
-            " have, or have not, the condition."
+            " are with, or without, the condition."
         )
 
 
