@@ -172,7 +172,11 @@ FILES: Final = (
     File(f"report/{RUNS}", "validate, report", "The page of all runs of a design's verdict."),
     File(f"report/{DIAGRAM}", "validate, report", "The data flow diagram as text for Mermaid."),
     File("report/difference.html", "report", "What differs from another folder, given before it."),
-    File("report/figures/", f"{RUNNING}, report", "The figures of the page as files."),
+    File(
+        "report/figures/",
+        "report with --figures",
+        "The figures of the page as files: `NAME_column` is 3.5 inches wide, `NAME_full` 7.",
+    ),
 )
 START: Final = """# Files and columns
 
