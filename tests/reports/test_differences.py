@@ -220,6 +220,20 @@ def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
     assert difference.write(before, after, tmp_path / "out")[0].read_bytes() == target.read_bytes()
 
 
+def test_a_notebook_shows_what_the_page_states(tmp_path: Path) -> None:
+    title = {"title": "their <b>own</b> attack", "plain": "It does what they say."}
+    more = {"titles": {"attack": {"mine": title}}}
+    before, after = (
+        put(tmp_path / name, [make_record(attack="mine", seed=s) for s in range(2)], **more)
+        for name in ("a", "b")
+    )
+    found = difference.read(before, after)
+    assert "their &lt;b&gt;own&lt;/b&gt; attack with no defense" in found._repr_html_()
+    for sentence in found.summary:
+        assert " ".join(sentence.split()) in " ".join(str(found).replace("\n", " ").split())
+    assert "their &lt;b&gt;own&lt;/b&gt; attack" in difference.write(before, after)[0].read_text()
+
+
 def test_a_row_leads_to_the_runs_of_both_folders(tmp_path: Path) -> None:
     before = put(tmp_path / "before #1", grid())
     after = put(tmp_path / "after", grid(seeds=4))
