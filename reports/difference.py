@@ -19,7 +19,7 @@ from reports.analysis import breakdown, costs_apart, differences, each_run, tabl
 from reports.analysis.differences import Cell, Value
 from reports.figures import style
 from reports.figures.differences import differences as draw
-from reports.figures.style import Width
+from reports.figures.style import Make, Width
 from reports.notebook import Shown
 from reports.page import INDEX, RUNS
 from reports.text import differences as sentences
@@ -119,13 +119,6 @@ class Difference:
         """The difference as plain values."""
         return _plain(self)
 
-    def figure(self, width: Width) -> Figure | None:
-        """The forest plot of the changes; None where there are none to draw."""
-        if sentences.drawn(self.changes).is_empty():
-            return None
-        with titles.known(self.titles):
-            return draw(self.changes, width, self.drop)
-
     def _shown(self) -> Shown:
         """What a notebook shows: the sentences, and the main change of each cell."""
         rows = list(sentences.drawn(self.changes).iter_rows(named=True))
@@ -179,6 +172,18 @@ def write(before: Path, after: Path, out: Path | None = None) -> tuple[Path, Dif
     return target, found
 
 
+def makers(found: Difference) -> list[tuple[str, Make]]:
+    """The figures of the page by name, each drawn for the width asked for; empty without one."""
+    if sentences.drawn(found.changes).is_empty():
+        return []
+
+    def drawn(width: Width) -> Figure:
+        with titles.known(found.titles):
+            return draw(found.changes, width, found.drop)
+
+    return [(FIGURE, drawn)]
+
+
 def render(found: Difference, place: Path) -> str:
     """The page as HTML text. ``place``: the folder that takes it, from which links are followed."""
     with titles.known(found.titles):
@@ -186,14 +191,12 @@ def render(found: Difference, place: Path) -> str:
 
 
 def _rendered(found: Difference, place: Path) -> str:
-    drawn = None
-    if not sentences.drawn(found.changes).is_empty():
-        drawn = style.inline(lambda width: draw(found.changes, width, found.drop), FIGURE)
+    drawn = [style.inline(make, name) for name, make in makers(found)]
     return rendering.page(
         PAGE,
         it=found,
         first=found.summary,
-        figure=None if drawn is None else Markup(drawn),
+        figure=Markup(drawn[0]) if drawn else None,
         rows=list(found.changes.iter_rows(named=True)),
         links=[_links(one, place) for one in (found.before, found.after)],
         main=list(sentences.drawn(found.changes).iter_rows(named=True)),

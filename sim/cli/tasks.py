@@ -144,12 +144,20 @@ def report(place: str, figures: str | None) -> None:
     write_figures(folder, formats)
 
 
-def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
-    """Write the page of what differs between two folders, and print it as sentences or as JSON."""
-    from reports.difference import write
+def difference(
+    before: str, after: str, out: str | None, figures: str | None, *, as_json: bool
+) -> None:
+    """Write the page of what differs between two folders, and print it as sentences or as JSON.
 
+    ``figures``: formats in which its figure is written as files, None for none.
+    """
+    from reports.difference import makers, write
+    from reports.figures import files
+
+    formats = () if figures is None else files.formats(figures)
     search_for_cycles()
     place, found = write(Path(before), Path(after), None if out is None else Path(out))
+    files.into(place.parent / "figures", makers(found), formats)
     if as_json:
         print(json.dumps(found.json, indent=2))
         return

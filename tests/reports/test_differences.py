@@ -461,7 +461,10 @@ def test_the_command_prints_sentences_or_json_alone(tmp_path: Path, capsys: Any)
     shown = capsys.readouterr().out
     assert "1 are shown to be worse" in " ".join(shown.split())
     assert shown.rstrip().endswith("difference.html")
-    assert main(["report", str(a), str(b), "--json", "--out", str(tmp_path / "out")]) == 0
+    out = tmp_path / "out"
+    assert main(["report", str(a), str(b), "--json", "--out", str(out), "--figures=svg"]) == 0
+    drawn = {path.name for path in (out / "figures").iterdir()}
+    assert drawn == {"differences_column.svg", "differences_full.svg"}
     stated = json.loads(capsys.readouterr().out)
     assert stated["schema"] == "wardround.difference/1"
-    assert (tmp_path / "out" / "difference.html").is_file()
+    assert (out / "difference.html").is_file()
