@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -193,7 +192,7 @@ def difference(
     place, found = write(Path(before), Path(after), None if out is None else Path(out))
     files.into(place.parent / "figures", makers(found), formats)
     if as_json:
-        print(json.dumps(found.json, indent=2))
+        printed.show(found.json)
         return
     screen = Screen()
     for text in found.summary:

@@ -21,7 +21,17 @@ from sim import api, evidence
 from sim.cli.command import main
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from tests.assessed import CATALOG, LOSS, READ, make_design, make_values, pairs, recovered
+from tests import ROOT
+from tests.assessed import (
+    CATALOG,
+    LOSS,
+    READ,
+    make_chain,
+    make_design,
+    make_values,
+    pairs,
+    recovered,
+)
 from tests.records import addressed, make_inversion, make_privacy, make_record
 from tests.reports.reading import grid, row, text_of
 from threats import compared, problems, stored, verdict
@@ -393,7 +403,7 @@ def test_a_criterion_that_asks_something_else_is_not_compared(tmp_path: Path) ->
 )
 def test_outcomes_of_one_criterion_have_a_kind(first: str, second: str, kind: str) -> None:
     design = make_design()
-    made = assess(design, CATALOG, _chain())
+    made = assess(design, CATALOG, make_chain(pairs("sign_flip", [0.01] * 5)))
     judged = [
         made.model_copy(
             update={
@@ -406,12 +416,6 @@ def test_outcomes_of_one_criterion_have_a_kind(first: str, second: str, kind: st
     ]
     found = compared.criteria((design, judged[0]), (design, judged[1]))
     assert {one.kind for one in found} == {kind}
-
-
-def _chain() -> evidence.Chain:
-    from tests.assessed import make_chain
-
-    return make_chain(pairs("sign_flip", [0.01] * 5))
 
 
 def test_what_is_no_pair_of_folders_is_refused(tmp_path: Path, capsys: Any) -> None:
@@ -467,4 +471,10 @@ def test_the_command_prints_sentences_or_json_alone(tmp_path: Path, capsys: Any)
     assert drawn == {"differences_column.svg", "differences_full.svg"}
     stated = json.loads(capsys.readouterr().out)
     assert stated["schema"] == "wardround.difference/1"
+    text = (ROOT / "docs/json.md").read_text()
+    (sketch,) = re.findall(r"## report BEFORE AFTER.*?```text\n(.*?)```", text, re.DOTALL)
+    keys = set(re.findall(r'^  "(\w+)":', sketch, re.MULTILINE))
+    assert stated.keys() == keys - {"notice", "design", "criteria", "register"}
+    (row_keys,) = re.findall(r'"changes": \[\{(.*?)\}\]', sketch, re.DOTALL)
+    assert stated["changes"][0].keys() == set(re.findall(r'"(\w+)":', row_keys))
     assert (out / "difference.html").is_file()
