@@ -231,7 +231,7 @@ def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
 
 
 def test_a_notebook_shows_what_the_page_states(tmp_path: Path) -> None:
-    title = {"title": "their <b>own</b> attack", "plain": "It does what they say."}
+    title = {"title": "their <b>own</b> attack", "plain": "It does what they ask for."}
     more = {"titles": {"attack": {"mine": title}}}
     before, after = (
         put(tmp_path / name, [make_record(attack="mine", seed=s) for s in range(2)], **more)
