@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -178,14 +177,22 @@ def _values(folder: Path, chain: Chain, page: Path) -> Node:
     return printed.of_runs(chain.records, commands.given(facts), page, refused)
 
 
-def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
-    """Write the page of what differs between two folders, and print it as sentences or as JSON."""
-    from reports.difference import write
+def difference(
+    before: str, after: str, out: str | None, figures: str | None, *, as_json: bool
+) -> None:
+    """Write the page of what differs between two folders, and print it as sentences or as JSON.
 
+    ``figures``: formats in which its figure is written as files, None for none.
+    """
+    from reports.difference import makers, write
+    from reports.figures import files
+
+    formats = () if figures is None else files.formats(figures)
     search_for_cycles()
     place, found = write(Path(before), Path(after), None if out is None else Path(out))
+    files.into(place.parent / "figures", makers(found), formats)
     if as_json:
-        print(json.dumps(found.json, indent=2))
+        printed.show(found.json)
         return
     screen = Screen()
     for text in found.summary:
