@@ -19,11 +19,22 @@ from sim.cli.screen import Screen
 from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
-from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
+from sim.study import (
+    compare,
+    compose,
+    jobs,
+    launcher,
+    processes,
+    repeat,
+    results,
+    sharing,
+    tracking,
+)
 from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
+from sim.types import Node
 
 
 def run(config: DictConfig) -> None:
@@ -43,6 +54,7 @@ def run(config: DictConfig) -> None:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
         shown = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
+        track(values, folder)
     from reports.terminal import run_table  # here and below: refused words need no reports
 
     Screen().print(run_table(record))
@@ -68,11 +80,19 @@ def comparison(config: DictConfig) -> None:
             )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
+        track(values, folder)
     from reports.terminal import closing
 
     console = Screen()
     console.print(closing(records, [asdict(cell) for cell in refused], console.width))
     print_place(shown)
+
+
+def track(values: Node, folder: Path) -> None:
+    """Track the runs of a folder if that is asked for, and print a line where it did not work."""
+    line = tracking.untracked(values, folder)
+    if line is not None:
+        Screen(stderr=True).print(Text(line), soft_wrap=True)
 
 
 def search_for_cycles() -> None:
