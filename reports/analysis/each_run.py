@@ -16,9 +16,9 @@ from reports.figures import sparkline
 from reports.text import words
 from sim.evidence import Line, RunRecord
 from sim.evidence.commands import command, config_dir_of
+from sim.evidence.configured import texts
 from sim.evidence.controls import Controls
 from sim.evidence.metrics import METRICS, SHARE
-from sim.evidence.study import texts
 from sim.types import Node
 
 MOST_SHOWN: Final = 2_000  # runs of one page

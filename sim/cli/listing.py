@@ -87,7 +87,7 @@ def _occurs(word: str, group: str, name: str) -> bool:
     if group == "threats":
         shown = next(_threat_row(threat) for threat in _known_threats() if threat.id == name)
     elif group == "defense":
-        shown = (name, _stands_for(name))
+        shown = (name, stands_for(name))
     else:
         shown = (name, *facts(group, name).values())
     return word.casefold() in " ".join(shown).casefold()
@@ -114,11 +114,12 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
 def _presets(names: Sequence[str]) -> Table:
     table = plain_table("defense", ("name", "stands for"))
     for name in names:
-        table.add_row(name, _stands_for(name))
+        table.add_row(name, stands_for(name))
     return table
 
 
-def _stands_for(name: str) -> str:
+def stands_for(name: str) -> str:
+    """The parts of a preset, as they are chosen on the command line."""
     node = yaml.safe_load((CONF / "defense" / f"{name}.yaml").read_text(encoding="utf-8"))
     parts = [
         f"{key.removeprefix('override /')}={value}"

@@ -1,6 +1,6 @@
 """The commands of ``wardround``: each imports the libraries that it needs when it is asked for.
 
-run | compare | validate | audit | explain | init | new | list | report
+run | compare | validate | audit | explain | init | new | list | report | completion
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ DESIGN is a design file (wardround init DIR writes a commented one) or one of th
 Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
 """
 REPORT_USAGE = """\
-wardround report DIR... [--figures FORMATS]
-  rebuild tables and report/ of each folder from its evidence.jsonl
+wardround report DIR [--figures FORMATS]            rebuild tables and report/ from evidence.jsonl
+wardround report BEFORE AFTER [--out DIR] [--json]  what differs between two folders
 
   --figures pdf|svg|png   write each figure too, as report/figures/NAME_WIDTH.FORMAT: for one column
                           (3.5 inches) and for two (7 inches); several formats by comma
+  --json                  print the difference alone, as JSON
+
+The second writes difference.html into DIR, or else into report/ of AFTER, and nothing else. Both
+folders are of runs, or both of validate. The order counts: a change is AFTER minus BEFORE.
 """
 
 
@@ -57,6 +61,10 @@ def run_command(words: list[str]) -> int:
             from sim.cli.new import new
 
             new(rest)
+        elif command == "completion":
+            from sim.cli.completion import completion
+
+            completion(rest)
         else:
             _report(rest)
     except (InputError, RefusedError) as error:
@@ -73,8 +81,8 @@ def _hydra(command: str, words: Sequence[str]) -> None:
     from sim.study import jobs
 
     start = time.perf_counter()
-    given = list(words) if command == "run" else [*map(overrides.forced, words)]
-    asked = flags(given)
+    alone = command == "run" or (command == "explain" and not overrides.ask_for_several(words))
+    asked = flags(list(words) if alone else [*map(overrides.forced, words)])
     with one_line():
         if asked.help or asked.cfg:
             print(jobs.described(CONFIG[command], asked), end="")
@@ -120,8 +128,47 @@ def _report(words: Sequence[str]) -> None:
 
         Screen().print(REPORT_USAGE, end="", soft_wrap=True)
         return
-    if not words:
+    given = list(words)
+    formats = _taken(given, "--figures", "pdf, svg, png, or several by comma")
+    out = _taken(given, "--out", "a folder")
+    as_json = "--json" in given
+    folders = [word for word in given if word != "--json"]
+    if flag := next((word for word in folders if word.startswith("-")), None):
+        raise InputError("flags", flag, "expected --figures FORMATS, --out DIR or --json")
+    if not folders:
         raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
+    if len(folders) > 2:
+        expected = "expected one, whose report is rebuilt, or two, which are compared"
+        raise InputError("DIR", f"{len(folders)} folders", expected)
     from sim.cli import tasks
 
-    tasks.report(words)
+    if len(folders) == 2:
+        if formats is not None:
+            raise InputError("--figures", formats, "expected one folder with it")
+        tasks.difference(folders[0], folders[1], out, as_json=as_json)
+    elif as_json or out is not None:
+        flag = "--json" if as_json else "--out"
+        raise InputError("flags", flag, "expected two folders with it, which are compared")
+    else:
+        tasks.report(folders[0], formats)
+
+
+def _taken(words: list[str], flag: str, expected: str) -> str | None:
+    """The value of a flag, which is taken out of the words with it; None without the flag.
+
+    ``expected``: what it takes, for a message.
+    """
+    found = [word for word in words if word == flag or word.startswith(f"{flag}=")]
+    if not found:
+        return None
+    place = words.index(found[0])
+    if len(found) > 1:
+        raise InputError(flag, f"{len(found)} times", "expected it once")
+    word = words.pop(place)
+    if "=" in word:
+        value = word.partition("=")[2]
+    else:
+        value = words.pop(place) if len(words) > place else ""
+    if not value or value.startswith("-"):
+        raise InputError(flag, value or "nothing", f"expected {expected}")
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from rich.text import Text
 from sim import evidence
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
-from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
 from sim.study import (
@@ -131,59 +131,52 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
         print_place(page)
 
 
-def report(words: Sequence[str]) -> None:
-    """Rebuild the report of each folder from its evidence, if that and its verdict hold.
+def report(place: str, figures: str | None) -> None:
+    """Rebuild the report of a folder from its evidence, if that and its verdict hold.
 
     Of a design's verdict also what follows from it: exports and the register as a table.
-    Figures are written as files in the formats that ``--figures`` names. Raises ``InputError`` for
-    words that name no folder.
+    ``figures``: formats in which figures are written as files, None for none. Raises
+    ``InputError`` for a format that is none.
     """
     from reports import sweeps
+    from reports.figures import files
     from threats import catalog, exports, stored, verdict
 
-    folders, formats = _folders(words)
+    folder = Path(place)
+    formats = () if figures is None else files.formats(figures)
     search_for_cycles()
-    for folder in folders:
-        if (folder / audits.AUDITS).exists():
-            print_place(page_of_audits(folder))
-            write_figures(folder, formats)
-            continue
-        if _holds_runs(folder):
-            print_place(sweeps.write(folder)[0])
-            write_figures(folder, formats)
-            continue
+    if (folder / audits.AUDITS).exists():
+        print_place(page_of_audits(folder))
+    elif _holds_runs(folder):
+        print_place(sweeps.write(folder)[0])
+    else:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
-        if not stored.held(folder):
-            print_place(page(folder, chain.records, chain.records))
-            write_figures(folder, formats)
-            continue
-        found = stored.read(folder, chain)
-        exports.write(folder, found.design, found.assessment, catalog.load(), chain)
-        verdict.write_table(folder, found.assessment)
-        page(folder, chain.records, chain.records, of_design=True)
-        print_place(page_of_verdict(folder, chain))
-        write_figures(folder, formats)
-
-
-def _folders(words: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
-    """The folders that words name, and the formats that ``--figures`` names among them."""
-    from reports.figures import files
-
-    folders = list[Path]()
-    formats = ""
-    left = iter(words)
-    for word in left:
-        name, given, value = word.partition("=")
-        if name == "--figures":
-            formats = value if given else next(left, "")
-            files.formats(formats)
+        if stored.held(folder):
+            found = stored.read(folder, chain)
+            exports.write(folder, found.design, found.assessment, catalog.load(), chain)
+            verdict.write_table(folder, found.assessment)
+            page(folder, chain.records, chain.records, of_design=True)
+            print_place(page_of_verdict(folder, chain))
         else:
-            folders.append(Path(word))
-    if not folders:
-        raise InputError("DIR", "nothing", "expected at least one folder with evidence.jsonl")
-    return folders, files.formats(formats) if formats else ()
+            print_place(page(folder, chain.records, chain.records))
+    write_figures(folder, formats)
+
+
+def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
+    """Write the page of what differs between two folders, and print it as sentences or as JSON."""
+    from reports.difference import write
+
+    search_for_cycles()
+    place, found = write(Path(before), Path(after), None if out is None else Path(out))
+    if as_json:
+        print(json.dumps(found.json, indent=2))
+        return
+    screen = Screen()
+    for text in found.summary:
+        screen.print(text)
+    print_place(place)
 
 
 def _holds_runs(folder: Path) -> bool:

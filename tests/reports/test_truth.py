@@ -95,6 +95,7 @@ def everything_stated(markup: str) -> list[str]:
     """
     texts = (
         [text for lines in answers(markup).values() for text in lines]
+        + items(markup, "answer")
         + items(markup, "broken")
         + items(markup, "cautions")
     )
@@ -120,7 +121,8 @@ def test_training_that_broke_down_comes_first_with_its_rounds(name: str) -> None
     markup = study(name)[1]
     assert items(markup, "broken") == STATED[name]["broken"]
     if STATED[name]["broken"]:
-        assert markup.index('id="broken"') < markup.index('id="answer"')
+        assert markup.index('href="#broken"') < markup.index(items(markup, "answer")[0][:20])
+        assert markup.index('id="broken"') < markup.index('id="next"')
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -21,28 +20,18 @@ from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.study.run import run
 from tests import ROOT
-from tests.documented import PAGES, of_program
+from tests.documented import PAGES, files, of_program, written
 from tests.federation import experiment
 
 # one process makes what all tests of this file look at
 pytestmark = pytest.mark.xdist_group("documents")
 
-GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+GUIDE = ROOT / "CONTRIBUTING.md"
 SMALL = ("consortium=heart12", "model=logistic", "training.rounds=2")
 CODE = ("sim", "clients", "aggregators", "attacks", "threats", "reports", "benchmarks")
 FOLDERS = tuple(f"{name}/" for name in (*CODE, "conf", "tests", "docs", ".ci"))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-def example() -> dict[str, str]:
-    """Path -> text of the files of the guide's example, each an indented block after a comment with
-    its path.
-    """
-    found = re.findall(
-        r"(?m)^    # ([\w/]+\.(?:py|yaml))\n((?:    (?!# [\w/]+\.\w+$).*\n|\n)+)", GUIDE
-    )
-    return {path: dedent(text).rstrip("\n") + "\n" for path, text in found}
 
 
 PROGRAM = """
@@ -79,10 +68,9 @@ def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of the guide's example, as its reader has it."""
     made = tmp_path_factory.mktemp("reader")
-    for path, text in example().items():
+    for path, text in files(GUIDE).items():
         (made / path).parent.mkdir(parents=True, exist_ok=True)
         (made / path).write_text(text, encoding="utf-8")
-    (made / "my_package" / "__init__.py").touch()
     return made
 
 
@@ -91,9 +79,7 @@ def commanded(folder: Path) -> Called:
     """The commands of the guide's example on a small design, one after the other, and its run with
     the default adversary.
     """
-    lines = [
-        line for line in of_program(ROOT / "CONTRIBUTING.md") if "plugins=[my_package]" in line
-    ]
+    lines = [line for line in of_program(GUIDE) if "plugins=[my_package]" in line]
     assert [line[0] for line in lines] == ["explain", "run", "compare"]
     more = {
         "explain": (),
@@ -115,7 +101,8 @@ def commanded(folder: Path) -> Called:
 
 
 def test_the_example_is_a_plugin_its_configuration_and_its_test() -> None:
-    assert set(example()) == {
+    assert set(files(GUIDE)) == {
+        "my_package/__init__.py",
         "my_package/trimean.py",
         "mine/aggregator/trimean.yaml",
         "mine/defense/trimean.yaml",
@@ -210,7 +197,8 @@ def test_every_file_and_folder_that_a_page_names_is_there(page: Path) -> None:
     named = [path for path in shown if re.fullmatch(r"[\w./-]+", path) and path.startswith(FOLDERS)]
     named += [path for path in shown if re.fullmatch(r"[\w-]+\.(md|toml)|constraints\.txt", path)]
     fixed = [re.sub(r"/(NAME|KIND)\b.*", "", path) for path in named]
-    assert [path for path in fixed if not (ROOT / path).exists()] == []
+    own = written(page)
+    assert [path for path in fixed if path not in own and not (ROOT / path).exists()] == []
 
 
 @each_page

@@ -3,6 +3,7 @@ what they may.
 """
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -52,20 +53,37 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     assert {".yaml", ".csv", ".md", ".py"} <= {path.suffix for path in tracked}
 
 
-def test_the_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
-    program = (
-        "from sim.datasets import heart\n"
-        "print(heart.__file__, len(heart.HeartDisease({'va': 1, 'cleveland': 1})(0)))"
-    )
+INSTALLED = """
+import json, sys
+import sim
+from sim.cli.command import main
+print(json.dumps([sim.__file__, [main(words) for words in json.loads(sys.argv[1])]]))
+"""
+
+
+def test_the_wheel_works_where_it_is_installed(wheel: Path, tmp_path: Path) -> None:
+    """Outside the checkout, from its own data, configurations and templates."""
+    (built,) = wheel.parent.glob("*.whl")
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile"]
+    subprocess.run([*pip, "--target", site, built], check=True, capture_output=True)
+    assert "sim.cli.command" in (site / "bin" / "wardround").read_text()
+    commands = [
+        ["list", "krum"],
+        ["init", "mine"],
+        ["new", "rule", "midway", "rules"],
+        ["run", "consortium=heart4", "model=logistic", "training.rounds=1", "hydra.run.dir=out"],
+    ]
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", INSTALLED, json.dumps(commands)],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(wheel)},
+        env=os.environ | {"PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
     )
-    assert done.stderr == ""
-    assert done.stdout.split() == [str(wheel / "sim/datasets/heart.py"), "2"]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout.splitlines()[-1]) == [str(site / "sim/__init__.py"), [0, 0, 0, 0]]
+    assert (tmp_path / "out/report/index.html").is_file()
 
 
 def test_the_version_is_that_of_the_package(wheel: Path) -> None:
@@ -126,6 +144,46 @@ def test_make_help_lists_every_target() -> None:
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert targets is not None
     assert [line.split()[1] for line in shown.splitlines()] == targets[1].split()
+
+
+def test_the_changelog_has_a_day_for_the_version() -> None:
+    import sim
+
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$", text)
+    assert released[0] == sim.__version__
+    assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")
+
+
+@pytest.mark.parametrize(("installed", "steps"), [(False, "123"), (True, "3")])
+def test_the_demo_states_the_steps_that_are_left(
+    installed: bool, steps: str, tmp_path: Path
+) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    if installed:
+        (tmp_path / ".venv/bin").mkdir(parents=True)
+        (tmp_path / ".venv/bin/python").touch()
+        (tmp_path / ".venv/.run").touch()
+    command = ["make", "--dry-run", "demo"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"Step (\d) of 3", shown) == list(steps)
+    assert ("pip install" in shown) == (not installed)
+
+
+def test_the_container_has_what_the_wheel_has_with_the_same_pins_and_no_rights() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = {line.split()[1] for line in lines if line.startswith("COPY ") and "." not in line}
+    assert copied == set(PACKAGES)
+    text = "\n".join(lines)
+    assert text.count("pip install") == text.count("--constraint constraints.txt") == 2
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users == ["wardround"]
+    assert text.index("USER wardround") > text.rindex("RUN ")
+    allowed = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
+    }
+    assert allowed == {*PACKAGES, "constraints.txt", "pyproject.toml", "README.md", "LICENSE"}
 
 
 def test_only_the_wire_imports_what_flower_keeps_private() -> None:

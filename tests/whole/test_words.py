@@ -50,8 +50,8 @@ SLOGAN = r"design on trial before it is deployed|Federated learning on trial"
 STATISTICS = r"(?<![A-Za-z])[Tt]rials(?![A-Za-z])"  # Bernoulli trials
 ALLOWED = {  # pattern of file names: what may stand in them. Each has its reason.
     # what the project does
-    r"README\.md|docs/index\.md|pyproject\.toml|sim/cli/command\.py"
-    r"|reports/templates/index\.html\.j2": SLOGAN,
+    r"README\.md|docs/(index|reference/command-line)\.md|pyproject\.toml|sim/cli/command\.py"
+    r"|reports/templates/index(/head)?\.html\.j2": SLOGAN,
     # the statistical term
     r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py"
     r"|threats/(findings|bounds|statements|criteria|losses|assessment|worksheet)\.py"
@@ -60,11 +60,15 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"\.py": STATISTICS,
     # the statistical term, and the key of a design file that states how much is run
     r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"
-    r"|threats/(consistency|system)\.py": (
+    r"|threats/(compared|consistency|system)\.py": (
         r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
     ),
     # the statistical term and that key, in the dictionary of files
     r"docs/files\.md": rf"{STATISTICS}|`trial`",
+    # the statistical term, in the list of metrics
+    r"docs/reference/metrics\.md": STATISTICS,
+    # that key, where its use is explained
+    r"docs/(tutorial|how-to/(validate-a-design|compare-designs))\.md": r"`trial(\.\w+)?`",
     # that key where the command and its tests read it
     r"sim/cli/verdicts\.py|sim/study/(validate|tried)\.py|threats/(runs|search)\.py|docs/threats\.md"
     r"|tests/(designs|threats/test_(runs|search)|sim/test_api|sim/cli/test_validate)\.py": (
