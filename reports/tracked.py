@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from sim import evidence
 from sim.evidence import RunRecord, configured
@@ -34,30 +34,52 @@ FILES: Final = (
 REPORT: Final = "report"
 MOST_METRICS: Final = 900  # in one request
 MOST_PARAMS: Final = 90
+Value = TypeVar("Value")
+
+
+class Experiment(Protocol):
+    """An experiment of a store."""
+
+    @property
+    def experiment_id(self) -> str: ...
+
+
+class Info(Protocol):
+    """What a store states of a run."""
+
+    @property
+    def run_id(self) -> str: ...
+
+
+class Run(Protocol):
+    """A run of a store."""
+
+    @property
+    def info(self) -> Info: ...
 
 
 class Store(Protocol):
     """The part of MLflow's client that is used here."""
 
-    def get_experiment_by_name(self, name: str) -> Any: ...
+    def get_experiment_by_name(self, name: str) -> Experiment | None: ...
 
     def create_experiment(self, name: str, artifact_location: str | None = None) -> str: ...
 
     def search_runs(
         self, experiment_ids: list[str], filter_string: str = "", max_results: int = 1
-    ) -> Sequence[Any]: ...
+    ) -> Sequence[object]: ...
 
     def create_run(
         self,
         experiment_id: str,
         start_time: int | None = None,
-        tags: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
         run_name: str | None = None,
-    ) -> Any: ...
+    ) -> Run: ...
 
     def log_batch(
-        self, run_id: str, metrics: Sequence[Any] = (), params: Sequence[Any] = ()
-    ) -> Any: ...
+        self, run_id: str, metrics: Sequence[object] = (), params: Sequence[object] = ()
+    ) -> object: ...
 
     def log_artifact(self, run_id: str, local_path: str) -> None: ...
 
@@ -71,11 +93,11 @@ class Store(Protocol):
 class Entities(Protocol):
     """The makers of what a store takes."""
 
-    def Metric(self, key: str, value: float, timestamp: int, step: int) -> Any:  # noqa: N802
+    def Metric(self, key: str, value: float, timestamp: int, step: int) -> object:  # noqa: N802
         """One figure of a step."""
         ...
 
-    def Param(self, key: str, value: str) -> Any:  # noqa: N802
+    def Param(self, key: str, value: str) -> object:  # noqa: N802
         """One parameter."""
         ...
 
@@ -99,8 +121,7 @@ def track(
         return 0
     parent = None
     if len(records) > 1:
-        parent = store.create_run(place, run_name=folder.name, tags={NAME: folder.name})
-        parent = parent.info.run_id
+        parent = store.create_run(place, run_name=folder.name, tags={NAME: folder.name}).info.run_id
     for record in new:
         made = _write(store, entities, place, record, parent)
         if parent is None:
@@ -121,17 +142,20 @@ def parameters(record: RunRecord) -> dict[str, str]:
 def figures(record: RunRecord) -> dict[str, float]:
     """The outcomes of a run: of the consortium by metric, of a hospital as ``HOSPITAL/METRIC``."""
     found = {
-        one.metric if one.subject is None else f"{_segment(one.subject)}/{one.metric}": one.value
+        f"outcome/{one.metric}"
+        if one.subject is None
+        else f"outcome/{_segment(one.subject)}/{one.metric}": one.value
         for one in record.outcomes
+        if one.value is not None and math.isfinite(one.value)
     }
-    return _named({f"outcome/{name}": value for name, value in found.items() if _finite(value)})
+    return _named(found)
 
 
 def curve(record: RunRecord) -> Iterator[tuple[str, int, float]]:
     """Each figure of a round of all hospitals together: metric, round, value."""
     columns = [record.curve.get(name, []) for name in ("round", "hospital", "metric", "value")]
     for number, hospital, metric, value in zip(*columns, strict=True):
-        if hospital == "all" and _finite(value):
+        if hospital == "all" and value is not None and math.isfinite(value):
             yield metric, number, value
 
 
@@ -174,9 +198,9 @@ def _is_there(store: Store, place: str, record: RunRecord) -> bool:
     return bool(store.search_runs([place], filter_string=filter_, max_results=1))
 
 
-def _named(found: Mapping[str, Any]) -> dict[str, Any]:
+def _named(found: Mapping[str, Value]) -> dict[str, Value]:
     """The values by names that MLflow takes; where two become one, the later has a number."""
-    made = dict[str, Any]()
+    made = dict[str, Value]()
     for name, value in found.items():
         plain = WRONG.sub("_", name)[:LONGEST]
         number = 2
@@ -196,10 +220,6 @@ def _segment(name: str) -> str:
 def _text(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def main() -> None:
