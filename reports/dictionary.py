@@ -182,6 +182,7 @@ FILES: Final = (
         "run, compare with tracking=mlflow",
         "Copies of evidence, tables and report that belong to that store.",
     ),
+    File("report/difference.html", "report", "What differs from another folder, given before it."),
     File("report/figures/", f"{RUNNING}, report", "The figures of the page as files."),
 )
 START: Final = """# Files and columns

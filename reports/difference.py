@@ -141,27 +141,24 @@ def render(found: Difference) -> str:
     drawn = None
     if not sentences.drawn(found.changes).is_empty():
         drawn = style.inline(lambda width: draw(found.changes, width, found.drop), FIGURE)
-    return (
-        rendering.environment()
-        .get_template(PAGE)
-        .render(
-            it=found,
-            first=found.summary,
-            figure=None if drawn is None else Markup(drawn),
-            rows=list(found.changes.iter_rows(named=True)),
-            main=list(sentences.drawn(found.changes).iter_rows(named=True)),
-            costs=list(found.costs.iter_rows(named=True)),
-            commands=[_command(one) for one in (found.before, found.after)],
-            cell=sentences.cell,
-            cells=lambda found: list(map(sentences.cell, found)),
-            amount=sentences.amount,
-            basis=sentences.basis(found.changes),
-            cautions=sentences.cautions(found),
-            outcomes=OUTCOMES,
-            levels=WORDS,
-            status=verdict.STATUS,
-            notice=verdict.NOTICE,
-        )
+    return rendering.page(
+        PAGE,
+        it=found,
+        first=found.summary,
+        figure=None if drawn is None else Markup(drawn),
+        rows=list(found.changes.iter_rows(named=True)),
+        main=list(sentences.drawn(found.changes).iter_rows(named=True)),
+        costs=list(found.costs.iter_rows(named=True)),
+        commands=[_command(one) for one in (found.before, found.after)],
+        cell=sentences.cell,
+        cells=lambda cells: list(map(sentences.cell, cells)),
+        amount=sentences.amount,
+        basis=sentences.basis(found.changes),
+        cautions=sentences.cautions(found),
+        outcomes=OUTCOMES,
+        levels=WORDS,
+        status=verdict.STATUS,
+        notice=verdict.NOTICE,
     )
 
 

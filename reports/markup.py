@@ -135,8 +135,10 @@ class _Rows:
         if not cells:
             return found[0]
         texts = [plain(content) for _, _, content in cells]
+        typed = (_KEY.search(content) for _, _, content in cells)
+        names = [key[1] if key else text for key, text in zip(typed, texts, strict=True)]
         own = _own(attributes)
-        name = own or _new(self._id(texts), self._taken)
+        name = own or _new(self._id(names), self._taken)
         about = "".join(self._about(cells, texts, attributes))
         made = "".join(self._cells(cells, texts, _link(name, "this row")))
         given = "" if own else f' id="{name}"'

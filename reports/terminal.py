@@ -62,6 +62,7 @@ def closing(
         *_breakdown(records),
         *([""] if refused else []),
         *undefined.sentences(refused),
+        *_typed(records),
     ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
 
@@ -88,7 +89,8 @@ def compared(
 
 def run_table(record: RunRecord) -> Table:
     """The table of the outcome of one run."""
-    title = f"{words.attack(record.attack)}, {words.defense(record.defense)}, seed {record.seed}"
+    names = f"{words.attack_key(record.attack)}, {words.defense_key(record.defense)}"
+    title = f"{names}, seed {record.seed}"
     table = Table(title=Text(title), show_header=False)
     for name, value in outcomes(record).items():
         table.add_row(name, Text(value))
@@ -185,6 +187,18 @@ def _notes(records: Sequence[RunRecord], columns: Sequence[Column]) -> list[str]
     return ["", *present] if present else []
 
 
+def _typed(records: Sequence[RunRecord]) -> list[str]:
+    """A line on the typed names in the tables that people could not guess the meaning of."""
+    pairs = [
+        *((record.attack, words.attack(record.attack)) for record in records),
+        *((record.defense, words.defense(record.defense)) for record in records),
+    ]
+    shown = [
+        f"{name} = {title}" for name, title in dict(pairs).items() if words.differs(name, title)
+    ]
+    return [f"\nNames: {'; '.join(shown)}"] if shown else []
+
+
 def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
     """Columns: defenses, outcomes by attack, backdoors, what was recovered, rounds skipped."""
     cells = tables.judged_by_auroc(tables.cells(records)).iter_rows(named=True)
@@ -204,9 +218,9 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
     defenses = list(dict.fromkeys([*ran, *(defense for _, defense in [*means, *read, *apart])]))
     lost = _skipped(records, defenses)
     return [
-        ("defense", [words.defense(name) for name in defenses]),
+        ("defense", [words.defense_key(name) for name in defenses]),
         *(
-            (words.attack(name), [means.get((name, defense), "") for defense in defenses])
+            (words.attack_key(name), [means.get((name, defense), "") for defense in defenses])
             for name in _attacks(means)
         ),
         *(
@@ -250,7 +264,7 @@ def _summary(records: Sequence[RunRecord]) -> list[Column]:
     lost = _skipped(records, names)
     counts = {name: _counts(worst.filter(defense=name)) for name in names}
     columns: list[Column] = [
-        ("defense", [words.defense(name) for name in names]),
+        ("defense", [words.defense_key(name) for name in names]),
         ("no attack", [unattacked.get(name, "") for name in names]),
         (
             f"worst of {worst['attack'].n_unique()}",
@@ -296,7 +310,7 @@ def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
     names = [row["attack"] if row["breaks_at"] is not None else "" for row in rows]
     title = f"\nHostile hospitals at which an attack first costs {drop:g} AUROC or more\n"
     columns = [
-        ("defense", [words.defense(row["defense"]) for row in rows]),
+        ("defense", [words.defense_key(row["defense"]) for row in rows]),
         ("breaks down at", [breakdown.verdict(row) for row in rows]),
         ("first under", names),
     ]

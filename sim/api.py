@@ -69,6 +69,7 @@ from threats.assessment import RegisterRow
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reports.difference import Difference
     from reports.notebook import Shown
     from reports.sweeps import Sweep
 
@@ -390,6 +391,18 @@ def together(*found: Results) -> Swept:
     if not records:
         raise InputError("together", "no runs", "expected results with at least one run")
     return Swept(None, tuple(records.values()), {})
+
+
+def difference(before: Place, after: Place) -> Difference:
+    """What differs between two folders, as ``wardround report BEFORE AFTER`` states it.
+
+    ``changes`` of the result is a frame with a row for each figure of a cell that both have, and
+    ``summary`` the sentences; nothing is written. Raises ``InputError`` where the folders are no
+    such pair.
+    """
+    from reports.difference import read as compared
+
+    return compared(Path(before).absolute(), Path(after).absolute())
 
 
 def read(folder: Place) -> Results:

