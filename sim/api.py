@@ -6,7 +6,7 @@
 >>> found.results.select("attack", "defense", "seed").rows()
 [('none', 'median', 0), ('none', 'none', 0), ('sign_flip', 'median', 0), ('sign_flip', 'none', 0)]
 >>> sorted(found.figures())
-['convergence', 'heat_map', 'hospital_costs', 'hospital_effects', 'tradeoff']
+['convergence', 'heat_map', 'hospital_costs', 'hospital_effects', 'hospital_scores', 'tradeoff']
 
 An override is a word as on the command line (``"training.rounds=2"``), or a key and a value: in a
 mapping, or as a keyword where the key has no dot. Flags are for the command line alone. Without a
