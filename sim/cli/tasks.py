@@ -20,7 +20,17 @@ from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
-from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
+from sim.study import (
+    compare,
+    compose,
+    jobs,
+    launcher,
+    processes,
+    repeat,
+    results,
+    sharing,
+    tracking,
+)
 from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
@@ -50,6 +60,7 @@ def run(config: DictConfig, *, as_json: bool = False) -> None:
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
         command = repeat.of_job("run", overrides())
         shown = finish(command, folder, [record], held, start)
+        track(values, folder)
     if as_json:
         printed.show(printed.of_runs([record], command, shown))
         return
@@ -79,6 +90,7 @@ def comparison(config: DictConfig, *, as_json: bool = False) -> None:
             )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
+        track(values, folder)
     if as_json:
         printed.show(printed.of_runs(records, command, shown, [asdict(cell) for cell in refused]))
         return
@@ -88,6 +100,13 @@ def comparison(config: DictConfig, *, as_json: bool = False) -> None:
     cells = [asdict(cell) for cell in refused]
     console.print(ending(records, command, cells, width=console.width))
     print_place(shown)
+
+
+def track(values: Node, folder: Path) -> None:
+    """Track the runs of a folder if that is asked for, and print a line where it did not work."""
+    line = tracking.untracked(values, folder)
+    if line is not None:
+        Screen(stderr=True).print(Text(line), soft_wrap=True)
 
 
 def search_for_cycles() -> None:
