@@ -14,6 +14,7 @@ from rich.text import Text
 
 from reports import page, rendering, sections, sweeps
 from reports.analysis import breakdown, broken, tables
+from reports.analysis.seen import Seen
 from reports.page import INDEX
 from reports.sweeps import Sweep
 from reports.terminal import Column, compared, fitted, outcomes
@@ -180,7 +181,7 @@ def _answer(records: Sequence[RunRecord], n_refused: int) -> list[str]:
     """The answer of the page of these runs."""
     focused = breakdown.in_focus(records)
     threats = sections.threats(register.register(focused, catalog.load()))
-    return answer.sentences(records, focused, threats, n_refused)
+    return answer.sentences(records, Seen(focused), threats, n_refused)
 
 
 def _of_run(record: RunRecord, folder: Path | None) -> Shown:
