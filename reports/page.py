@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import rendering, sections, tips
+from reports import rendering, sections, story, tips
 from reports.analysis import (
     backdoors,
     breakdown,
@@ -39,6 +39,7 @@ from sim.evidence import Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, register
+from threats.catalog import Catalog
 
 MANIFEST = (
     *("command", "attacks", "defenses", "refused", "commit"),
@@ -226,6 +227,8 @@ def content(
     """
     records = breakdown.in_focus(everything)
     refused = manifest["refused"] or ()
+    known = catalog.load()
+    threats = sections.threats(register.register(records, known))
     values = {
         "records": records,
         "study": records[0],
@@ -241,7 +244,8 @@ def content(
         **_outcomes(records, refused),
         **_hospitals(records),
         **_confidentiality(records, show_reconstructions=show_reconstructions),
-        **_design(records),
+        **_design(records, threats, known),
+        **story.values(everything, records, manifest, threats, known),
     }
     return values | {"tips": tips.data(_tips(values))}
 
@@ -333,8 +337,7 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
     }
 
 
-def _design(records: Sequence[RunRecord]) -> Node:
-    known = catalog.load()
+def _design(records: Sequence[RunRecord], threats: Sequence[TableRow], known: Catalog) -> Node:
     return {
         "visibility": sections.visibility(records),
         "access": sections.access(records),
@@ -344,7 +347,7 @@ def _design(records: Sequence[RunRecord]) -> Node:
         "traffic": traffic.rows(records),
         "unopened": traffic.unopened(records),
         "skipped": sections.skipped(records),
-        "threats": sections.threats(register.register(records, known)),
+        "threats": threats,
         "pins": known.taxonomies,
         "explained": sections.explained(records, known),
     }

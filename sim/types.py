@@ -956,12 +956,18 @@ class SourceColumn:
     note: str
 
 
+# whose patients a data set holds: of published research, made up by a program, the user's own
+Provenance = Literal["published", "synthetic", "own"]
+
+
 @dataclass(frozen=True)
 class Consortium:
     """The hospitals of a consortium, in order of their names.
 
-    ``public``: whether a report may show records. ``data_hash``: sha256 of the source. ``columns``:
-    of own data, what was found in it. ``notes``: what a reader of the figures should know.
+    ``public``: whether a report may show records. ``data_hash``: sha256 of the source.
+    ``provenance``: whose patients they are, None where the data set does not state it.
+    ``columns``: of own data, what was found in it. ``notes``: what a reader of the figures should
+    know.
     """
 
     name: str
@@ -970,6 +976,7 @@ class Consortium:
     public: bool
     data_hash: str
     source: str = field(default="")
+    provenance: Provenance | None = None
     columns: tuple[SourceColumn, ...] = ()
     notes: tuple[str, ...] = ()
 

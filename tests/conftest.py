@@ -2,12 +2,14 @@
 ... as an argument.
 """
 
+from functools import cache
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from omegaconf import OmegaConf
 
+from attacks.inversion.tableak import TabLeak
 from sim.config.build import build
 from sim.types import Absence
 from tests import ROOT
@@ -39,6 +41,7 @@ KINDS = {
 }
 
 
+@cache
 def plugins(kind: str) -> dict[str, Any]:
     """Name of the YAML file -> the plug-in it describes, for one of ``KINDS``."""
     group, package = KINDS[kind]
@@ -79,3 +82,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for name, plugin in plugins(kind).items()
         }
         metafunc.parametrize("each_plugin", made.values(), ids=made.keys())
+
+
+FEW = 15  # steps of a search for records, which has 1,500
+
+
+@pytest.fixture(params=["few", pytest.param("all", marks=pytest.mark.slow)])
+def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """TabLeak takes few of its steps, for tests of what is done with whatever it finds.
+
+    `make privacy` runs these tests with all of its steps.
+    """
+    if request.param == "few":
+        rates = TabLeak._rates
+        monkeypatch.setattr(TabLeak, "_rates", lambda attack: rates(attack)[:FEW])
+    return str(request.param)

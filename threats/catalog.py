@@ -168,7 +168,7 @@ class Attack(Fact):
     Of attacks that look at updates the first is what they use where nothing hides single updates.
     ``records``: of which form the records are that it is made for. ``most_records``: of one
     hospital among which it can find any, None for any number. ``trips``: ``several`` where it needs
-    a protocol of several.
+    a protocol of several. ``extra``: of this package that it needs, empty where it needs none.
     """
 
     name: str
@@ -176,6 +176,7 @@ class Attack(Fact):
     records: Literal["any", "images", "tables"] = "any"
     most_records: int | None = None
     trips: Literal["any", "several"] = "any"
+    extra: Literal["", "art"] = ""
 
 
 class Answer(Fact):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -13,6 +14,29 @@ from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
 
 MOST_TIED = 5  # defenses of a tie that are named with their costs
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The first row of a ranking, those not distinguished from it, and those that are.
+
+    ``n_seeds``: how many are behind the first row; 1 if it has no interval.
+    """
+
+    first: TableRow
+    tied: tuple[TableRow, ...]
+    apart: tuple[TableRow, ...]
+    n_seeds: int
+
+
+def standing(points: pl.DataFrame) -> Standing | None:
+    """The ranking of defenses by AUROC under their worst attack; None if none has one throughout.
+
+    ``points``: a frame of ``tables.tradeoff``.
+    """
+    defined = points.filter(pl.col("n_undefined") == 0)
+    ranked = defined.sort("worst", descending=True, maintain_order=True).rows(named=True)
+    return _standing(ranked) if ranked else None
 
 
 def costs(records: Sequence[RunRecord]) -> dict[str, str]:
@@ -40,11 +64,10 @@ def on_auroc(points: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
     """
     undefined = points.filter(pl.col("n_undefined") > 0)
     lacking = [words.defense(name) for name in undefined["defense"]]
-    defined = points.filter(pl.col("n_undefined") == 0)
-    ranked = defined.sort("worst", descending=True, maintain_order=True).rows(named=True)
     if len(points) < 2:
         return []
-    texts = _order(ranked, cost, _auroc, _lower) if ranked else []
+    found = standing(points)
+    texts = [] if found is None else _order(found, cost, _auroc, _lower)
     if lacking:
         texts.append(
             f"Not ranked, because an attack left a model without an AUROC: {words.some(lacking)}."
@@ -58,7 +81,7 @@ def on_backdoors(records: Sequence[RunRecord], cost: Mapping[str, str]) -> list[
     Success is that beyond false triggers.
     """
     ranked = backdoors.ranked(records).rows(named=True)
-    return _order(ranked, cost, _excess, _more) if len(ranked) > 1 else []
+    return _order(_standing(ranked), cost, _excess, _more) if len(ranked) > 1 else []
 
 
 def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
@@ -93,8 +116,15 @@ def _shown(row: TableRow) -> str:
     return "no material success is shown, interval included"
 
 
+def _standing(ranked: Sequence[TableRow]) -> Standing:
+    first, *others = ranked
+    tied = tuple(row for row in others if not row["apart"])
+    apart = tuple(row for row in others if row["apart"])
+    return Standing(first, tied, apart, _seeds(first))
+
+
 def _order(
-    ranked: Sequence[TableRow],
+    found: Standing,
     cost: Mapping[str, str],
     figure: Callable[[TableRow], str],
     gap: Callable[[TableRow], str],
@@ -103,11 +133,11 @@ def _order(
 
     ``figure`` states a row, ``gap`` by how much it is worse than the first.
     """
-    first, *others = ranked
-    tied = [row for row in others if not row["apart"]]
-    apart = [row for row in others if row["apart"]]
+    first = found.first
+    tied = found.tied
+    apart = found.apart
     name = words.defense(first["defense"])
-    if _seeds(first) < 2:
+    if found.n_seeds < 2:
         return [
             "With one seed no order of defenses is settled; the first is"
             f" {_with_cost(first, cost, figure)}."
@@ -116,12 +146,12 @@ def _order(
         named = [_with_cost(row, cost, figure) for row in (first, *tied)]
         texts = [
             f"No best defense is shown: {words.some(named, MOST_TIED)} are not distinguished"
-            f" with {words.count(_seeds(first), 'seed')}."
+            f" with {words.count(found.n_seeds, 'seed')}."
         ]
         if first["defense"] == "none" or any(row["defense"] == "none" for row in tied):
             no_help = "No defense at all is among them: whether any of them helps is not decided."
             texts.append(no_help)
-    elif not others:
+    elif not apart:
         return []
     elif first["defense"] == "none":
         texts = [f"Every defense tried does worse than none: {figure(first)} without a defense."]

@@ -30,7 +30,7 @@ def explain(config: DictConfig) -> None:
     refused = list[Refused]()
     replaced = list[str]()
     if values.get("attacks") is None and values.get("defenses") is None:
-        experiments = [compose.single(overrides())]
+        experiments = [compose.checked(values, overrides())]
     else:
         experiments, refused = planned(values)
         replaced = compose.replacing(overrides())

@@ -77,8 +77,8 @@ def _hydra(command: str, words: Sequence[str]) -> None:
     from sim.study import jobs
 
     start = time.perf_counter()
-    given = list(words) if command == "run" else [*map(overrides.forced, words)]
-    asked = flags(given)
+    alone = command == "run" or (command == "explain" and not overrides.ask_for_several(words))
+    asked = flags(list(words) if alone else [*map(overrides.forced, words)])
     with one_line():
         if asked.help or asked.cfg:
             print(jobs.described(CONFIG[command], asked), end="")

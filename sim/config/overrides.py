@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sim.config.groups import STACK
 from sim.config.stacks import key_of
 
@@ -25,3 +27,9 @@ def is_partial(word: str) -> bool:
     """
     group, dot, _ = key_of(word).partition(".")
     return bool(dot) and group in ("attack", *STACK)
+
+
+def ask_for_several(words: Iterable[str]) -> bool:
+    """Whether words ask for cells of a comparison or for jobs of a sweep."""
+    several = ("attacks", "defenses", "-m", "--multirun")
+    return any(key_of(word) in several for word in words)

@@ -78,10 +78,11 @@ class Metrics(Values):
 
 
 class ReportOptions(Values):
-    """Options of a report: what it may show, and the loss of AUROC that counts as material."""
+    """Options of a report: who states it, what it may show, and the material loss of AUROC."""
 
     show_reconstructions: bool
     material_drop: float = Field(gt=0, le=1)
+    by: str | None = Field(max_length=200)
 
 
 class Named(Values):

@@ -53,7 +53,9 @@ class BreastCancer:
             Site(name, name, *split(rows, table.labels, self.test_fraction, draws))
             for name, rows, draws in zip(names, parts, by_name, strict=True)
         ]
-        return consortium(f"breast{self.n_hospitals}", table, sites, public=True)
+        return consortium(
+            f"breast{self.n_hospitals}", table, sites, public=True, provenance="published"
+        )
 
 
 @cache

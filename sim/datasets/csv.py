@@ -67,7 +67,7 @@ class OwnTables(Own):
             sites.append(
                 Site(name, name, *split(rows, read.table.labels, self.test_fraction, draws))
             )
-        made = consortium(f"csv{len(sites)}", read.table, sites, public=False)
+        made = consortium(f"csv{len(sites)}", read.table, sites, public=False, provenance="own")
         notes = [*read.notes, *own_hospitals.notes(parts, read.table.labels)]
         return replace(made, columns=read.columns, notes=tuple(notes))
 

@@ -50,7 +50,7 @@ class Digits:
             for i, part in enumerate(parts, start=1)
         ]
         name = f"digits{self.n_hospitals}"
-        return Consortium(name, tuple(hospitals), SCHEMA, True, data_hash, SOURCE)
+        return Consortium(name, tuple(hospitals), SCHEMA, True, data_hash, SOURCE, "published")
 
     def _hospital(
         self, name: str, rows: NDArray[np.int64], records: Records, seed: int

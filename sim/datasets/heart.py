@@ -81,7 +81,7 @@ class HeartDisease:
         for hospital, parts in self.sites.items():
             rows = np.flatnonzero(hospital_of == HOSPITALS[hospital])
             sites += self._sites(hospital, parts, table, rows, seed)
-        return consortium(f"heart{len(sites)}", table, sites, public=True)
+        return consortium(f"heart{len(sites)}", table, sites, public=True, provenance="published")
 
     def _sites(
         self, hospital: str, parts: int, table: Table, rows: Rows, seed: int

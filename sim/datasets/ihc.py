@@ -53,7 +53,7 @@ class Immunohistochemistry:
             self._hospital(name, np.flatnonzero(tiles.site == site), tiles, seed)
             for site, name in enumerate(hospital_names(4))
         )
-        return Consortium("ihc4", hospitals, SCHEMA, True, tiles.digest, SOURCE)
+        return Consortium("ihc4", hospitals, SCHEMA, True, tiles.digest, SOURCE, "published")
 
     def _hospital(self, name: str, rows: NDArray[np.int64], tiles: Tiles, seed: int) -> Hospital:
         draws = stream(seed, "stain", name)

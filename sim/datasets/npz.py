@@ -63,7 +63,7 @@ class OwnImages(Own):
         ordered = sorted(parts.items())
         made = tuple(self._hospital(name, rows, records, seed) for name, rows in ordered)
         name = f"npz{len(made)}"
-        own = Consortium(name, made, schema, False, sources.digest, SOURCE)
+        own = Consortium(name, made, schema, False, sources.digest, SOURCE, "own")
         return replace(own, notes=tuple(own_hospitals.notes(parts, labels)))
 
     def _arrays(self, arrays: Mapping[str, Array], file: str) -> Mapping[str, Array]:

@@ -77,7 +77,7 @@ class Synthetic:
             rows = np.arange(end - len(own), end)
             draws = stream(seed, "split", name)
             sites.append(Site(name, name, *split(rows, labels, self.test_fraction, draws)))
-        return consortium("synthetic", table, sites, public=True)
+        return consortium("synthetic", table, sites, public=True, provenance="synthetic")
 
     def _size(self, rng: np.random.Generator) -> int:
         """How many patients a hospital has: the first draw of its stream."""

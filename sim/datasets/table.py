@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.datasets.encoding import encode, lay_out
 from sim.errors import InputError
-from sim.types import Consortium, Hospital, Records
+from sim.types import Consortium, Hospital, Provenance, Records
 
 Rows = NDArray[np.int64]
 
@@ -60,7 +60,14 @@ def split(
     return np.setdiff1d(rows, held_out), held_out
 
 
-def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) -> Consortium:
+def consortium(
+    name: str,
+    table: Table,
+    sites: Iterable[Site],
+    *,
+    public: bool,
+    provenance: Provenance | None = None,
+) -> Consortium:
     """The hospitals, sorted by name.
 
     Encoding constants come from the training rows of all sites together. Raises ``InputError`` if a
@@ -81,7 +88,7 @@ def consortium(name: str, table: Table, sites: Iterable[Site], *, public: bool) 
         Hospital(site.name, site.origin, records.take(site.train), records.take(site.test))
         for site in ordered
     )
-    return Consortium(name, hospitals, schema, public, table.data_hash, table.source)
+    return Consortium(name, hospitals, schema, public, table.data_hash, table.source, provenance)
 
 
 def _refuse_repeated(sites: list[Site]) -> None:

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -69,8 +70,10 @@ def code_version() -> str:
 
 def manifest(command: str, seconds: float) -> Node:
     """What ``manifest.json`` states of a folder's evidence. ``command`` repeats it."""
+    started = datetime.now(UTC) - timedelta(seconds=seconds)
     return {
         "command": command,
+        "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "code": code_version(),
         "commit": _commit(),
         "versions": {name: version(name) for name in DEPENDENCIES},

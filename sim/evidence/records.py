@@ -17,7 +17,7 @@ from sim.evidence.assets import ASSETS
 from sim.evidence.fields import FieldScores
 from sim.evidence.images import ImageScores
 from sim.evidence.outcomes import Outcome, Part
-from sim.types import Node
+from sim.types import Node, Provenance
 
 SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent changes no number
 
@@ -495,6 +495,11 @@ class RunRecord(Part):
     """Statements of differential privacy, of any kind."""
     noised: Noised | None = None
     """What privacy of whole updates did; None without it."""
+    provenance: Provenance | None = None
+    """Whose patients the data are of, ``published``, ``synthetic`` or ``own``; None if not stated.
+    """
+    form: Literal["table", "image"] | None = None
+    """What a patient's record is, a row of a table or an image; None in older evidence."""
 
     def outcome(self, metric: str, hospital: str | None = None) -> Outcome | None:
         """The outcome of a metric, for the consortium or one ``hospital``; None if not measured."""

@@ -225,8 +225,12 @@ def _all_used(partial: Sequence[str], used: set[str], n_cells: int) -> None:
 
 def single(overrides: Sequence[str]) -> Experiment:
     """The one experiment that ``run`` with these overrides makes."""
-    config = _config([word for word in overrides if _key(word) not in OF_COMMANDS])
-    return checked(resolved(config), overrides)
+    return checked(configuration(overrides), overrides)
+
+
+def configuration(overrides: Sequence[str]) -> Node:
+    """The configuration of ``run`` with these overrides, as plain values."""
+    return resolved(_config([word for word in overrides if _key(word) not in OF_COMMANDS]))
 
 
 def checked(config: Node, overrides: Sequence[str]) -> Experiment:

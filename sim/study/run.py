@@ -42,7 +42,7 @@ from sim.study.access import access
 from sim.study.experiment import Described, Experiment, address, load, targets
 from sim.study.missing import may_be_missing
 from sim.study.visibility import conflicts, visibility
-from sim.types import Hospital
+from sim.types import Hospital, ImageSchema
 
 Progress = Callable[[int], None]  # called with the number of each finished round
 AppOf = Callable[[Source], ClientApp]  # the app of hospitals whose plan and sites are in a source
@@ -131,6 +131,8 @@ class FederatedRun(Parties):
                 "public": consortium.public,
                 "adaptive": any(one.about.uses == "updates_and_rule" for one in byzantine),
                 "data_source": consortium.source,
+                "provenance": consortium.provenance,
+                "form": "image" if isinstance(consortium.schema, ImageSchema) else "table",
                 "data_hash": consortium.data_hash,
                 "code": code_version(),
                 "config": experiment.config,

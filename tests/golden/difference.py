@@ -34,6 +34,9 @@ MAY_BE_MISSING: Final[tuple[str, ...]] = (
     r"config\.attack\[\d+\]\[1\]\.phase",  # of an absence
     r"config\.policy\.least_group",
     r"config\.training\.max_norm",
+    r"config\.report\.by",
+    r"provenance",  # whose patients the data are of
+    r"form",  # what a patient's record is
 )
 # Patterns of paths of sentences whose words may change; what they are about is compared.
 # who knows the seed: no message holds it any more

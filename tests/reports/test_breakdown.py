@@ -372,7 +372,9 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
     assert "Under krum it takes 2 hostile hospitals." in text
     assert "Each line" not in text
     # runs with 5 hostile are only in the sections on numbers and on training that broke down
-    assert "0.500" not in text.split("What was found")[1].split("What protection costs")[0]
+    assert (
+        "0.500" not in text.split("The answer in five sentences")[1].split("Questions this page")[0]
+    )
 
 
 def found(**breaks):

@@ -175,7 +175,8 @@ def test_skipped_rounds_stand_first_on_the_page_and_in_the_terminal() -> None:
     known = dict.fromkeys(page.MANIFEST)
     html = page.render(page.content(records, known, show_reconstructions=False), {})
     first = skipped.sentences(records)[0]
-    assert html.index(first) < html.index("What was found")
+    assert html.index('href="#broken"') < html.index("<li>")
+    assert html.index(first) < html.index("What to do next")
     text = printed(terminal.closing(records))
     assert text.index(first[:60]) < text.index("AUROC; one seed")
     assert skipped.MEANING[:40] in text

@@ -95,6 +95,7 @@ def everything_stated(markup: str) -> list[str]:
     """
     texts = (
         [text for lines in answers(markup).values() for text in lines]
+        + items(markup, "answer")
         + items(markup, "broken")
         + items(markup, "cautions")
     )
@@ -120,7 +121,8 @@ def test_training_that_broke_down_comes_first_with_its_rounds(name: str) -> None
     markup = study(name)[1]
     assert items(markup, "broken") == STATED[name]["broken"]
     if STATED[name]["broken"]:
-        assert markup.index('id="broken"') < markup.index('id="answer"')
+        assert markup.index('href="#broken"') < markup.index(items(markup, "answer")[0][:20])
+        assert markup.index('id="broken"') < markup.index('id="next"')
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])
@@ -344,7 +346,7 @@ def test_where_every_seed_fell_materially_every_attacked_cell_of_the_map_is_fram
     records: list[RunRecord],
 ) -> None:
     cells, marked = tables.cells(records), backdoors.backdoors(records)
-    figure = heat_map(cells, marked)
+    figure = heat_map(cells, style.PAGE, marked)
     red = [
         p
         for p in figure.axes[0].patches

@@ -75,6 +75,7 @@ def stated(folder: Path) -> tuple[str, ...]:
     )
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("source", ["breast cancer", "diabetes"])
 def test_a_newcomer_comes_to_a_verdict(
     source: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

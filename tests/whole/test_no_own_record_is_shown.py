@@ -171,6 +171,7 @@ TAKEN_IN = {
 }
 
 
+@pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("options", [{}, TAKEN_IN], ids=["as it is", "taken in"])
 def test_no_verdict_of_own_data_holds_a_cell(
     options: dict[str, object], tmp_path: Path, capfd: pytest.CaptureFixture[str]

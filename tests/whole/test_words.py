@@ -51,7 +51,7 @@ STATISTICS = r"(?<![A-Za-z])[Tt]rials(?![A-Za-z])"  # Bernoulli trials
 ALLOWED = {  # pattern of file names: what may stand in them. Each has its reason.
     # what the project does
     r"README\.md|docs/(index|reference/command-line)\.md|pyproject\.toml|sim/cli/command\.py"
-    r"|reports/templates/index\.html\.j2": SLOGAN,
+    r"|reports/templates/index(/head)?\.html\.j2": SLOGAN,
     # the statistical term
     r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py"
     r"|threats/(findings|bounds|statements|criteria|losses|assessment|worksheet)\.py"

@@ -136,11 +136,12 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("few_presets", "no_page")
 def test_a_report_rebuilds_what_follows_from_a_verdict_byte_for_byte(
     validated: Validated, tmp_path: Path
 ) -> None:
     validated("search.minutes=5", "seeds=1")
+    assert found(tmp_path)["changes"]
     before = contents(tmp_path / "out")
     shutil.rmtree(tmp_path / "out" / "exports")
     shutil.rmtree(tmp_path / "out" / "report")

@@ -1,0 +1,69 @@
+"""Commands that a page tells its reader to run, made from the command that made the page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from sim.types import Node
+
+SEEDS = 3  # of a comparison that is made of one run
+
+
+def given(manifest: Node) -> str:
+    """The command that made a page, as one line; empty where it is not recorded."""
+    command = manifest.get("command")
+    return command if isinstance(command, str) else shlex.join(command or [])
+
+
+def comparing(
+    command: str,
+    attacks: Sequence[str] | None = None,
+    values: Mapping[str, str] | None = None,
+    *,
+    undefended: bool = False,
+) -> str | None:
+    """The comparison of ``command`` with other attacks and values; None if it cannot be made so.
+
+    The command of one run becomes a comparison with its defense. Values of attacks that are left
+    out are left out too. ``attacks``: None for those of the command. ``undefended``: also with no
+    defense, for other values may be more than a rule is defined for.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words[:2] not in (["wardround", "compare"], ["wardround", "run"]) or "-m" in words:
+        return None
+    asked = dict(values or {})
+    if words[1] == "run":
+        asked = {"seeds": str(SEEDS)} | asked
+    if attacks is not None:
+        asked = {"attacks": f"[{','.join(attacks)}]"} | asked
+    rest = [_compared(word) for word in words[2:] if words[1] == "compare" or _is_common(word)]
+    rest = [word for word in rest if _key(word) not in asked and _is_of(word, attacks)]
+    if undefended:
+        rest = [word.replace("defenses=[", "defenses=[none,", 1) for word in rest]
+    return shlex.join(["wardround", "compare", *rest, *(f"{k}={v}" for k, v in asked.items())])
+
+
+def _compared(word: str) -> str:
+    """The word of a run as a comparison has it."""
+    key, _, value = word.partition("=")
+    listed = value if value.startswith("[") else f"[{value}]"
+    return {"defense": f"defenses={listed}", "attack": f"attacks={listed}"}.get(key, word)
+
+
+def _is_common(word: str) -> bool:
+    """Whether a comparison takes the word of a run."""
+    return _key(word) != "seed"
+
+
+def _is_of(word: str, attacks: Sequence[str] | None) -> bool:
+    """Whether a word is no value of an attack that is left out."""
+    head, _, rest = _key(word).partition(".")
+    return attacks is None or head != "attack" or rest.partition(".")[0] in attacks
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
