@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row
-from reports.figures.style import BLACK, BLUE, ORANGE, SOFT, guide
+from reports.figures.style import BLACK, BLUE, OCHRE, SOFT, guide
 from sim.evidence.one_run import ceiling, counts, expected
 
 CLAIMS = (0.5, 1.0, 2.0, 3.4, 5.0, 8.0, 10.0)
@@ -45,7 +45,7 @@ def _seen(claim: float, one_run: float, f_dp: float) -> str:
 def draw(result: Result, axes: Axes) -> None:
     """Bounds to expect beside the claim; above the diagonal the claim is refuted."""
     top = 1.1 * max(row["f-DP form"] for row in result["rows"])
-    for form, color in (("one-run", BLUE), ("f-DP form", ORANGE)):
+    for form, color in (("one-run", BLUE), ("f-DP form", OCHRE)):
         for factor, dashes in zip(FACTORS, (":", "--", "-"), strict=True):
             rows = [row for row in result["rows"] if row["noise too small by"] == factor]
             label = f"{form}, noise as claimed" if factor == 1 else f"{form}, noise / {factor}"

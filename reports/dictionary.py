@@ -171,6 +171,7 @@ FILES: Final = (
     File(f"report/{INDEX}", f"{RUNNING}, audit, report", "The report: one self-contained page."),
     File(f"report/{RUNS}", "validate, report", "The page of all runs of a design's verdict."),
     File(f"report/{DIAGRAM}", "validate, report", "The data flow diagram as text for Mermaid."),
+    File("report/difference.html", "report", "What differs from another folder, given before it."),
     File("report/figures/", f"{RUNNING}, report", "The figures of the page as files."),
 )
 START: Final = """# Files and columns

@@ -10,6 +10,7 @@ from html import unescape
 
 KEYS = ("attack", "defense", "hospital")  # what the bar of filters chooses by
 CONTROLS = {"no attack": "none", "no defense": "none"}
+ALL = ("", "\N{EN DASH}", "every hospital")  # what stands for no name of its own
 LONGEST = 60  # signs of a name in the id of a row
 
 # A place that has an id with its heading, a figure, the end of its caption, or a table.
@@ -135,8 +136,10 @@ class _Rows:
         if not cells:
             return found[0]
         texts = [plain(content) for _, _, content in cells]
+        typed = (_KEY.search(content) for _, _, content in cells)
+        names = [key[1] if key else text for key, text in zip(typed, texts, strict=True)]
         own = _own(attributes)
-        name = own or _new(self._id(texts), self._taken)
+        name = own or _new(self._id(names), self._taken)
         about = "".join(self._about(cells, texts, attributes))
         made = "".join(self._cells(cells, texts, _link(name, "this row")))
         given = "" if own else f' id="{name}"'
@@ -156,7 +159,9 @@ class _Rows:
             if kind and f"data-{kind}=" not in attributes:
                 given = _KEY.search(of) or _KEY.search(content)
                 shown = text.rstrip(" *\N{DAGGER}\N{DOUBLE DAGGER}")
-                yield f' data-{kind}="{given[1] if given else CONTROLS.get(shown, shown)}"'
+                name = given[1] if given else CONTROLS.get(shown, shown)
+                if name not in ALL:
+                    yield f' data-{kind}="{name}"'
 
     def _cells(
         self, cells: list[tuple[str, str, str]], texts: list[str], link: str
@@ -165,7 +170,7 @@ class _Rows:
             more = ""
             if place == 0:
                 kind = "th"
-                more = ' scope="row"'
+                more = "" if "scope=" in attributes else ' scope="row"'
             elif place < len(self._labels):
                 more = f' data-label="{self._labels[place]}"' if self._labels[place] else ""
                 number = value(unescape(texts[place])) if self._numeric[place] else None

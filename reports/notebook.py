@@ -18,6 +18,7 @@ from reports.page import INDEX
 from reports.sweeps import Sweep
 from reports.terminal import Column, compared, fitted, outcomes
 from reports.text import findings, safe, words
+from sim import titles
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.evidence.intervals import Interval
@@ -55,13 +56,16 @@ def of_runs(records: Sequence[RunRecord], manifest: Node, folder: Path | None) -
     try:
         ordered = page.of_study(records, dict.fromkeys(page.MANIFEST) | manifest)
     except InputError as error:
-        sentences = (("Not compared", str(error)),)
-        return Shown(heading, (), sentences, "", (), (), _place(folder))
+        reason = (("Not compared", str(error)),)
+        return Shown(heading, (), reason, "", (), (), _place(folder))
     table = compared(ordered, manifest.get("refused") or ())
+    with titles.known(titles.stored(manifest.get("titles"))):
+        first = tuple(broken.first(ordered))
+        sentences = tuple((one.topic, one.text) for one in findings.found(ordered))
     return Shown(
         heading=heading,
-        first=tuple(broken.first(ordered)),
-        sentences=tuple((one.topic, one.text) for one in findings.found(ordered)),
+        first=first,
+        sentences=sentences,
         title=table.title,
         columns=tuple(table.columns),
         notes=tuple(table.notes),
@@ -172,9 +176,9 @@ def text(shown: Shown, width: int = 100) -> str:
 
 def _of_run(record: RunRecord, folder: Path | None) -> Shown:
     rows = outcomes(record)
-    attack = words.attack(record.attack)
+    attack = words.attack_both(record.attack)
     return Shown(
-        heading=f"One run: {attack}, {words.defense(record.defense)}, seed {record.seed}",
+        heading=f"One run: {attack}, {words.defense_both(record.defense)}, seed {record.seed}",
         first=tuple(broken.first([tables.pooled(record)])),
         sentences=(),
         title="",

@@ -34,7 +34,7 @@ from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
 from reports.figures.style import Make, Width
 from reports.text import findings
-from sim import evidence, files
+from sim import evidence, files, titles
 from sim.evidence import Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
@@ -109,18 +109,20 @@ def write_report(
     found = evidence.read(folder) if everything is None else everything
     records = of_study(found, manifest)
     drawing = drawing or Here()
-    titles = list[str]()
+    drawn = list[str]()
     refused = manifest["refused"] or ()
+    more = titles.stored(manifest.get("titles"))
     for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
-        drawing.ask(make, title)
-        titles.append(title)
-    values = content(
-        records,
-        manifest,
-        show_reconstructions=show_reconstructions,
-        lines=evidence.located(folder),
-    )
-    page = render(values, dict(zip(titles, drawing.answers(), strict=True)))
+        drawing.ask(partial(_titled, more, make), title)
+        drawn.append(title)
+    with titles.known(more):
+        values = content(
+            records,
+            manifest,
+            show_reconstructions=show_reconstructions,
+            lines=evidence.located(folder),
+        )
+        page = render(values, dict(zip(drawn, drawing.answers(), strict=True)))
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -131,7 +133,8 @@ def figures(
 ) -> dict[str, Figure]:
     """The figures of the page of a folder, by file name; see ``draw``. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
-    return draw(of_study(everything, facts), facts["refused"] or (), width=width)
+    with titles.known(titles.stored(facts.get("titles"))):
+        return draw(of_study(everything, facts), facts["refused"] or (), width=width)
 
 
 def makers(
@@ -140,7 +143,16 @@ def makers(
     """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
     facts = dict.fromkeys(MANIFEST) | manifest
     records = of_study(everything, facts)
-    return drawings(records, facts["refused"] or (), show_reconstructions=show_reconstructions)
+    refused = facts["refused"] or ()
+    more = titles.stored(facts.get("titles"))
+    for name, make in drawings(records, refused, show_reconstructions=show_reconstructions):
+        yield name, partial(_titled, more, make)
+
+
+def _titled(more: titles.Titles, make: Make, width: Width) -> Figure:
+    """A figure in which choices of the user have the plain names ``more``."""
+    with titles.known(more):
+        return make(width)
 
 
 def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
@@ -177,12 +189,15 @@ def drawings(
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
     lost = _not_defined(cells, records, refused)
+    most = multiples.MOST_EFFECTS
     if len(acting) + len(lost) > 1:
         marked = backdoors.backdoors(records)
         read = leaks.leaks(records)
         yield "heat_map", _make(heat_map, acting, marked=marked, undefined=lost, read=read)
     if not (points := _tradeoff(records)).is_empty():
         yield "tradeoff", _make(charts.tradeoff, points)
+        scores = tables.hospital_scores(records, points)
+        yield from _in_parts("hospital_scores", multiples.hospital_scores, scores, most)
     yield from _breakdown(everything, refused)
     if not (selected := weights.leaving_out(records)).is_empty():
         chance = records[0].n_hostile / records[0].n_hospitals
@@ -190,7 +205,6 @@ def drawings(
     if not (prices := costs.costs(records)).is_empty():
         yield "hospital_costs", _make(charts.hospital_costs, prices)
     effects = tables.hospital_effects(records)
-    most = multiples.MOST_EFFECTS
     yield from _in_parts("hospital_effects", multiples.hospital_effects, effects, most)
     trained = [record for record in records if not broken.untrained(record)]
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
@@ -205,6 +219,8 @@ def drawings(
         yield "membership", _make(curves.membership, asked, looks=looks)
     if shown := sections.gallery(records, show_reconstructions=show_reconstructions):
         yield "gallery", _make(gallery, shown)
+    if not (budgets := tables.privacy_utility(records)).is_empty():
+        yield "privacy_utility", _make(privacy.privacy_utility, budgets)
     if not (spent := tables.spent(records)).is_empty():
         yield "privacy_spent", _make(charts.privacy_spent, spent, looks=looks)
 
@@ -349,7 +365,7 @@ def _design(records: Sequence[RunRecord], threats: Sequence[TableRow], known: Ca
         "skipped": sections.skipped(records),
         "threats": threats,
         "pins": known.taxonomies,
-        "explained": sections.explained(records, known),
+        "explained": sections.explained(records),
     }
 
 

@@ -8,12 +8,13 @@ from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports import markup
 from reports.text import safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST, statement
+from sim.evidence.controls import NONE
 from sim.types import Node
 
 SCRIPT = "script.js"
@@ -32,7 +33,27 @@ def environment() -> Environment:
     )
     made.globals["words"] = words
     made.globals["statement"] = statement
+    made.filters["attack"] = attack
+    made.filters["defense"] = defense
     return made
+
+
+def attack(name: str, mark: str = "") -> Markup:
+    """An attack in a table: its plain name with a mark, and below it the name that one types."""
+    return _named(words.attack(name), name, mark)
+
+
+def defense(name: str, mark: str = "") -> Markup:
+    """A defense in a table: its plain name with a mark, and below it the name that one types."""
+    return _named(words.defense(name), name, mark)
+
+
+def _named(title: str, name: str, mark: str) -> Markup:
+    shown = escape(safe.shown(title + mark))
+    if name in (title, NONE):
+        return shown
+    typed = Markup('<span class="iv"><code data-key="{0}">{0}</code></span>')
+    return shown + typed.format(safe.shown(name))
 
 
 def page(template: str, **values: object) -> str:

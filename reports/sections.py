@@ -12,9 +12,11 @@ import polars as pl
 from reports.analysis import tables
 from reports.figures import multiples
 from reports.text import words
+from sim import titles
 from sim.evidence import Recovered, RunRecord, Statement
+from sim.evidence.controls import NONE
+from sim.titles import Title
 from sim.types import Node, TableRow
-from threats.catalog import Catalog
 from threats.register import Row
 
 MOST_SHOWN = 2  # recovered records of a defense in the gallery, plus one that was missed
@@ -214,12 +216,16 @@ def threats(rows: Iterable[Row]) -> list[TableRow]:
     return [_threat(group) for group in groups.values()]
 
 
-def explained(records: Sequence[RunRecord], catalog: Catalog) -> dict[str, str]:
-    """A plain sentence for every attack that ran and that the catalog of threats knows."""
-    names = dict.fromkeys(name for record in records for name in record.attack.split("+"))
-    # Of several threats the first.
-    plain = {name: threat.plain for threat in reversed(catalog.threats) for name in threat.attacks}
-    return {name: plain[name] for name in names if name in plain}
+def explained(records: Sequence[RunRecord]) -> dict[str, dict[str, Title]]:
+    """Plain names and sentences of the attacks and the defenses that ran, by their typed names."""
+    attacks = dict.fromkeys(record.attack for record in records if record.attack != NONE)
+    defenses = dict.fromkeys(record.defense for record in records if record.defense != NONE)
+    return {
+        "attack": {k: v for name in attacks for k, v in titles.explained("attack", name).items()},
+        "defense": {
+            k: v for name in defenses for k, v in titles.explained("defense", name).items()
+        },
+    }
 
 
 def settings(records: Sequence[RunRecord]) -> dict[str, str]:

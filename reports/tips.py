@@ -26,6 +26,11 @@ class Tip:
     title: str
     lines: tuple[str, ...]
 
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """The attack, the defense and the hospital."""
+        return self.attack, self.defense, self.hospital
+
 
 def of_cells(
     records: Sequence[RunRecord],
@@ -82,8 +87,7 @@ def of_hospitals(effects: Iterable[TableRow]) -> list[Tip]:
 def data(tips: Iterable[Tip]) -> Markup:
     """The tips as JSON that may stand in a page as it is."""
     values = [
-        [one.attack, one.defense, one.hospital, _shown(one.title), [*map(_shown, one.lines)]]
-        for one in tips
+        [*map(safe.shown, (*one.about, one.title)), [*map(safe.shown, one.lines)]] for one in tips
     ]
     text = json.dumps(values, separators=(",", ":"))
     for sign in "<>&":
@@ -128,7 +132,3 @@ def _title(attack: str, defense: str) -> str:
 def _runs(names: Sequence[str]) -> str:
     shown = names if len(names) <= MOST_RUNS else [*names[:MOST_RUNS], "and others"]
     return f"{words.count(len(names), 'run')}: {' '.join(shown)}"
-
-
-def _shown(text: str) -> object:
-    return safe.shown(text)

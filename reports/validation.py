@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 from markupsafe import Markup
 
-from reports import dfd, rendering
+from reports import dfd, rendering, story
 from reports.analysis import changes
 from reports.dfd import Badge
 from reports.figures import style
@@ -19,7 +19,8 @@ from reports.figures.changes import changes as draw_changes
 from reports.figures.risk import RISK, risk_matrix
 from reports.figures.style import Make
 from reports.page import INDEX
-from sim import files
+from reports.text import words
+from sim import files, titles
 from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
@@ -109,8 +110,9 @@ class Asked:
 
     @property
     def beyond(self) -> list[str]:
-        """The attacks under which it is not met."""
-        return [one.attack for one in self.judged.tried if one.outcome == "not_met"]
+        """The plain names of the attacks under which it is not met."""
+        found = [one.attack for one in self.judged.tried if one.outcome == "not_met"]
+        return list(map(words.attack, found))
 
     def place(self, value: float) -> float:
         """Where a value stands in the picture of the criterion, in percent."""
@@ -150,8 +152,9 @@ def write_validation(folder: Path, chain: Chain) -> Path:
     badges = _badges(found.design, _groups(found.assessment))
     text = dfd.mermaid(found.design, badges)
     facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
-    drawn = {name: style.inline(make, name) for name, make in makers(found)}
-    page = render(found, facts, drawn)
+    with titles.known(titles.stored(facts.get("titles"))):
+        drawn = {name: style.inline(make, name) for name, make in makers(found)}
+        page = render(found, facts, drawn)
     files.replace(folder / "report" / DIAGRAM, text.encode())
     target = folder / "report" / INDEX
     files.replace(target, page.encode())
@@ -208,6 +211,7 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         pins=known.taxonomies,
         threats={threat.id: threat.name for threat in known.threats},
         runs=_runs(found.chain),
+        **story.of_verdict(design, assessment, found.chain.records, manifest, known),
     )
 
 

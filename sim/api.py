@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from sim import evidence, files, plugins
+from sim.config import foreign
 from sim.config import words as given
 from sim.config.hydra_errors import one_line
 from sim.config.overrides import forced
@@ -67,6 +68,7 @@ from threats.assessment import RegisterRow
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from reports.difference import Difference
     from reports.notebook import Shown
     from reports.sweeps import Sweep
 
@@ -263,8 +265,15 @@ class Audited(_Showing, Audit):
         return notebook.of_audit(self.hospital, self.attack, numbers, self.auc, found)
 
 
-def run(*overrides: Override, folder: Place | None = None, **values: object) -> Results:
+def run(
+    *overrides: Override,
+    folder: Place | None = None,
+    config_dir: Place | None = None,
+    **values: object,
+) -> Results:
     """One run, as ``wardround run`` makes it. Raises ``InputError``.
+
+    ``config_dir``: a folder with choices of your own, as ``--config-dir`` takes it.
 
     >>> once = run({"training.rounds": 1}, consortium="heart4", attack=["sign_flip"], seed=3)
     >>> once.results.select("attack", "seed", "rounds").rows()
@@ -277,11 +286,19 @@ def run(*overrides: Override, folder: Place | None = None, **values: object) -> 
         experiment = compose.checked(values, of_job())
         _made(_Asked("run", values, [experiment], (), 1, start), folder is not None)
 
-    return _commanded("run", _words(overrides, values), folder, task)
+    return _commanded("run", _words(overrides, values), folder, config_dir, task)
 
 
-def compare(*overrides: Override, folder: Place | None = None, **values: object) -> Results:
-    """Attacks x defenses x seeds, as ``wardround compare`` makes them. Raises ``InputError``."""
+def compare(
+    *overrides: Override,
+    folder: Place | None = None,
+    config_dir: Place | None = None,
+    **values: object,
+) -> Results:
+    """Attacks x defenses x seeds, as ``wardround compare`` makes them. Raises ``InputError``.
+
+    ``config_dir``: as for ``run``.
+    """
 
     def task(config: DictConfig) -> None:
         start = time.perf_counter()
@@ -290,7 +307,7 @@ def compare(*overrides: Override, folder: Place | None = None, **values: object)
         workers = sharing.n_workers(values.get("workers"), len(experiments))
         _made(_Asked("compare", values, experiments, refused, workers, start), folder is not None)
 
-    return _commanded("compare", _words(overrides, values), folder, task)
+    return _commanded("compare", _words(overrides, values), folder, config_dir, task)
 
 
 def validate(
@@ -373,6 +390,18 @@ def together(*found: Results) -> Swept:
     return Swept(None, tuple(records.values()), {})
 
 
+def difference(before: Place, after: Place) -> Difference:
+    """What differs between two folders, as ``wardround report BEFORE AFTER`` states it.
+
+    ``changes`` of the result is a frame with a row for each figure of a cell that both have, and
+    ``summary`` the sentences; nothing is written. Raises ``InputError`` where the folders are no
+    such pair.
+    """
+    from reports.difference import read as compared
+
+    return compared(Path(before).absolute(), Path(after).absolute())
+
+
 def read(folder: Place) -> Results:
     """What a command or a call left in a folder; ``Validated`` if it was ``validate``.
 
@@ -424,12 +453,20 @@ def _json(place: Path, name: str) -> Node | None:
 
 
 def _commanded(
-    command: str, words: list[str], folder: Place | None, task: Callable[[DictConfig], None]
+    command: str,
+    words: list[str],
+    folder: Place | None,
+    config_dir: Place | None,
+    task: Callable[[DictConfig], None],
 ) -> Results:
     with apart(), one_line(), _place(folder) as place:
         given.check(words)
         plugins.choose(given.chosen(words))
         of_command = words if command == "run" else [*map(forced, words)]
+        if config_dir is not None:
+            own = str(Path(config_dir).absolute())
+            foreign.check(own)
+            of_command = [*of_command, "--config-dir", own]
         config_name = "config" if command == "run" else command
         jobs.one(config_name, flags(of_command), task, place)
         return _read(place, None if folder is None else place)

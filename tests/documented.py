@@ -16,7 +16,12 @@ from markdown_it import MarkdownIt
 from sim.cli.new import FILES
 from tests import ROOT
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+# Pages with a script beside them are made by running it; see tests/whole/test_examples.py.
+PAGES = [
+    path
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+    if not path.with_suffix(".py").exists()
+]
 # the words that a line of a block of commands starts with
 PROGRAMS = (
     "wardround", "make", "python", "git", "cd", "export", "pip", "pipx", "docker", "source",

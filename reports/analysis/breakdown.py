@@ -142,7 +142,7 @@ def found(records: Sequence[RunRecord], drop: float) -> list[str]:
     firsts = by_defense(points(by_number(records))).filter(pl.col("seeds") > 1)
     rows = list(firsts.iter_rows(named=True))
     texts = [
-        f"With no defense, {row['attack']} lowers AUROC by at least {drop:g} from"
+        f"With no defense, {words.attack(row['attack'])} lowers AUROC by at least {drop:g} from"
         f" {_hospitals(row['breaks_at'])} on."
         for row in rows
         if row["defense"] == "none" and row["breaks_at"] is not None
@@ -154,8 +154,10 @@ def _withstanding(rows: Sequence[TableRow], drop: float) -> list[str]:
     """Sentences on defenses within the loss, and not decided; else on the last to break."""
     unbroken = [row for row in rows if row["breaks_at"] is None]
     sure = [row for row in unbroken if row["open_at"] is None]
-    within = [f"{row['defense']} (up to {row['most']})" for row in sure]
-    unsure = [f"{row['defense']} ({verdict(row)})" for row in unbroken if row not in sure]
+    within = [f"{words.defense(row['defense'])} (up to {row['most']})" for row in sure]
+    unsure = [
+        f"{words.defense(row['defense'])} ({verdict(row)})" for row in unbroken if row not in sure
+    ]
     texts = []
     if within:
         texts.append(
@@ -167,7 +169,7 @@ def _withstanding(rows: Sequence[TableRow], drop: float) -> list[str]:
     if texts:
         return texts
     most = max((row["breaks_at"] for row in rows), default=0)
-    last = [row["defense"] for row in rows if row["breaks_at"] == most]
+    last = [words.defense(row["defense"]) for row in rows if row["breaks_at"] == most]
     if not last or len(last) == len(rows) == 1:
         return [f"Under {name} it takes {_hospitals(most)}." for name in last]
     if len(last) == len(rows):

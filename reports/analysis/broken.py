@@ -34,14 +34,16 @@ def broken(records: Sequence[RunRecord]) -> list[str]:
     several = len({record.n_hostile for record in records}) > 1
     for record in records:
         hostile = f" with {record.n_hostile} hostile" if several else ""
-        name = f"{words.attack(record.attack)}{hostile}"
+        name = f"{words.attack_first(record.attack)}{hostile}"
         for event in _events(record):
             cells.setdefault((name, record.defense), {}).setdefault(event, []).append(record.seed)
     alike: dict[tuple[str, str], list[str]] = {}
     for (attack, defense), events in cells.items():
         what = "; ".join(f"{_seeds(seeds)}, {event}" for event, seeds in events.items())
         alike.setdefault((attack, what), []).append(words.under(defense))
-    order = sorted(alike.items(), key=lambda item: not item[0][0].startswith(words.attack("none")))
+    order = sorted(
+        alike.items(), key=lambda item: not item[0][0].startswith(words.attack_first("none"))
+    )
     texts = [f"{attack} {words.listed(where)}: {what}." for (attack, what), where in order]
     if len(texts) <= MOST:
         return texts

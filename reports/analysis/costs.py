@@ -86,13 +86,14 @@ def least(found: pl.DataFrame) -> list[str]:
     metric = row["metric"]
     interval = words.span(row[f"{metric}_low"], row[f"{metric}_high"], signed=True)
     equal = [
-        f"{one['hospital']} ({one['defense']})"
+        f"{one['hospital']} ({words.defense(one['defense'])})"
         for one in rows
         if one is not row and one["influence"] - row["influence"] < SHOWN
     ]
     also = f", with {words.some(equal)} beside it" if equal else ""
     return [
-        f"Although nobody attacks, {row['defense']} takes {words.equal_shares(row['influence'])} of"
+        f"Although nobody attacks, {words.defense(row['defense'])} takes"
+        f" {words.equal_shares(row['influence'])} of"
         f" an equal share of the update of {row['hospital']}, the {row['role']} hospital"
         f" ({words.count(row['n_train'], 'training record')}), the smallest mean of those"
         f" measured{also}. The {METRICS[metric].text} of its own patients changes by"

@@ -25,15 +25,16 @@ def undefended(acting: pl.DataFrame, drop: float) -> list[str]:
     harmed, unsure, within = (_of(hit, verdict) for verdict in (HARMED, UNDECIDED, WITHIN))
     texts = [harmful(row, drop) for row in harmed[:MOST_NAMED]]
     if len(harmed) > MOST_NAMED:
-        others = words.some(row["attack"] for row in harmed[MOST_NAMED:])
+        others = words.some(words.attack(row["attack"]) for row in harmed[MOST_NAMED:])
         texts.append(f"Harm is shown for {others} too.")
     if unsure:
-        seen = words.some(_seen(row, row["attack"], drop) for row in unsure)
+        seen = words.some(_seen(row, words.attack(row["attack"]), drop) for row in unsure)
         texts.append(f"{_not_decided(unsure)}: {seen}.")
     if within:
         most = min(row["harm_low"] for row in within)
+        named = words.some(words.attack(row["attack"]) for row in within)
         texts.append(
-            f"For {words.some(row['attack'] for row in within)} no loss of {drop:g} of AUROC"
+            f"For {named} no loss of {drop:g} of AUROC"
             " or more is shown: no seed lost that much, and the 95 % intervals of the mean change"
             f" end at {words.change(most)} at the lowest."
         )
@@ -51,17 +52,24 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
     harmed, unsure, within = (_of(worst, verdict) for verdict in (HARMED, UNDECIDED, WITHIN))
     texts = []
     if harmed:
-        named = words.some(_seen(row, row["defense"], drop, row["attack"]) for row in harmed)
+        named = words.some(
+            _seen(row, words.defense(row["defense"]), drop, words.attack(row["attack"]))
+            for row in harmed
+        )
         texts.append(f"Harm is shown under {named}.")
     if unsure:
-        named = words.some(_seen(row, row["defense"], drop, row["attack"]) for row in unsure)
+        named = words.some(
+            _seen(row, words.defense(row["defense"]), drop, words.attack(row["attack"]))
+            for row in unsure
+        )
         texts.append(f"{_not_decided(unsure)} under {named}.")
     if within:
         defenses = [row["defense"] for row in within]
         names = hit.filter(pl.col("defense").is_in(defenses))["attack"]
+        attacks = words.some(map(words.attack, names.unique(maintain_order=True)))
         texts.append(
-            f"No loss of {drop:g} of AUROC or more is shown for"
-            f" {words.some(names.unique(maintain_order=True))} under {words.some(defenses)}:"
+            f"No loss of {drop:g} of AUROC or more is shown for {attacks} under"
+            f" {words.some(map(words.defense, defenses))}:"
             " no seed lost that much, and every interval of a mean loss ends below it."
         )
     return texts
@@ -69,7 +77,7 @@ def under_defenses(acting: pl.DataFrame, drop: float) -> list[str]:
 
 def harmful(row: TableRow, drop: float) -> str:
     """A sentence on one attack that harms: seeds, the worst one, the mean, and open questions."""
-    name = f"{row['attack']} {words.under(row['defense'])}"
+    name = f"{words.attack_first(row['attack'])} {words.under(row['defense'])}"
     n = row["harm_n"]
     seeds = words.count(n, "seed")
     lacking = words.count(row["n_undefined"], "seed")
@@ -112,21 +120,24 @@ def price(effects: pl.DataFrame) -> list[str]:
         how = f"95 % interval {interval} over {seeds}"
     alike = pl.col("brier") > row["brier"] - EQUAL
     same = hit.filter(alike, pl.col("defense") != row["defense"]).rows(named=True)
-    named = words.some(f"{one['defense']} ({one['hospital']})" for one in same)
+    named = words.some(f"{words.defense(one['defense'])} ({one['hospital']})" for one in same)
     too = f", and as much is seen under {named}" if same else ""
     rise = (
         f"the Brier score (lower is better) of {row['hospital']} changes by"
         f" {words.change(row['brier'])} ({how}){too}"
     )
     if not row["alike"] and row["brier_low"] is not None:
-        texts = [f"With nobody attacking, {row['defense']} costs one hospital most: {rise}."]
+        texts = [
+            f"With nobody attacking, {words.defense(row['defense'])} costs one hospital most:"
+            f" {rise}."
+        ]
     else:
         others = ""
         if row["alike"]:
             others = f"; it is not distinguished from {words.some(row['alike'], 3)}"
         texts = [
             "With nobody attacking, the largest change of a hospital was seen under"
-            f" {row['defense']}: {rise}{others}."
+            f" {words.defense(row['defense'])}: {rise}{others}."
         ]
     if row["brier_low"] is not None and row["brier_low"] <= 0:
         texts.append(f"Whether it is a rise at all is not decided with {seeds}.")

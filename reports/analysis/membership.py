@@ -72,9 +72,9 @@ def violations(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _violation(record: RunRecord, worst: MembershipBound) -> str:
-    attack = words.attack(record.attack)
+    attack = words.attack_first(record.attack)
     return (
-        f"{attack[:1].upper()}{attack[1:]} {words.under(record.defense)}, seed {record.seed}:"
+        f"{attack} {words.under(record.defense)}, seed {record.seed}:"
         f" {words.share(worst.true_positives)} of the records that were trained on are recognized"
         f" at {words.share(worst.false_positives)} false positives, at least"
         f" {words.share(worst.lowest)} by the interval, where private training allows at most"

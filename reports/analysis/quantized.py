@@ -27,7 +27,7 @@ def _sentence(attack: str, defense: str, shares: dict[str, float]) -> str:
     ordered = sorted(shares, key=lambda name: (-shares[name], name))
     whose = words.some(f"{name} ({words.share(shares[name])})" for name in ordered)
     return (
-        f"{words.attack(attack)} {words.under(defense)}: quantization clipped coordinates of"
+        f"{words.attack_first(attack)} {words.under(defense)}: quantization clipped coordinates of"
         f" updates of {whose}, so what was added up is not what they trained. A larger clip with"
         " more bits would hold them."
     )

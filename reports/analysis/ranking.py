@@ -96,7 +96,7 @@ def _backdoor(row: TableRow, drop: float) -> str:
     worked = f"{row['n_worked']} of {seeds} by {words.share(drop)} of marked patients or more"
     interval = words.points_span(row["gain_low"], row["gain_high"])
     return (
-        f"{row['attack']} {words.under(row['defense'])}:"
+        f"{words.attack_first(row['attack'])} {words.under(row['defense'])}:"
         f" {words.share(row['success'])} of marked patients are put into the attacker's class,"
         f" {words.share(row['false_trigger'])} in the same run without the attack;"
         f" beyond false triggers {words.points(row['gain'])} (95 % interval {interval}),"
@@ -179,7 +179,8 @@ def _auroc(row: TableRow) -> str:
     lowest = ""
     if row["worst_low"] is not None:
         lowest = f", lowest seed {words.score(row['worst_lowest'])}"
-    return f"AUROC {words.score(row['worst'])} under {row['attack']}, its worst attack{lowest}"
+    attack = words.attack(row["attack"])
+    return f"AUROC {words.score(row['worst'])} under {attack}, its worst attack{lowest}"
 
 
 def _excess(row: TableRow) -> str:
@@ -188,7 +189,8 @@ def _excess(row: TableRow) -> str:
         span = words.points_span(row["gain_low"], row["gain_high"])
         interval = f", 95 % interval {span}"
     return (
-        f"{row['attack']}, its worst backdoor, reaches {words.share(row['success'])} of marked"
+        f"{words.attack(row['attack'])}, its worst backdoor, reaches {words.share(row['success'])}"
+        " of marked"
         f" patients, {words.points(row['gain'])} beyond false triggers{interval}: {_shown(row)}"
     )
 

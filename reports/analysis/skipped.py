@@ -82,7 +82,7 @@ def _sentence(cell: Cell, group: Sequence[RunRecord], *, several: bool) -> str:
     n = sum(len(record.skipped_rounds) for record in group)
     total = sum(record.rounds for record in group)
     hostile = f" with {cell.n_hostile} hostile" if several else ""
-    what = f"{words.attack(cell.attack)}{hostile} {words.under(cell.defense)}"
+    what = f"{words.attack_first(cell.attack)}{hostile} {words.under(cell.defense)}"
     first = f"{what}: {n:,} of {words.count(total, 'round')} skipped ({_which(group)})"
     return f"{first}, {_reasons(skips, n)}." + _missing(group)
 

@@ -69,6 +69,6 @@ def _sentence(attack: str, defense: str, pairs: Counter[tuple[str, str]]) -> str
     listed = ", ".join([*shown, *([f"and {more} more pairs"] if more else [])])
     n_shares = words.count(sum(pairs.values()), "share")
     return (
-        f"{words.attack(attack)} {words.under(defense)}: {n_shares} did not open ({listed})."
+        f"{words.attack_first(attack)} {words.under(defense)}: {n_shares} did not open ({listed})."
         " Whether sender or receiver was at fault, nobody can tell."
     )

@@ -40,13 +40,15 @@ def part(one: Refused) -> str:
 
 
 def _sentence(what: str, name: str, group: Sequence[Refused]) -> str:
-    first = min(group, key=lambda one: one["n_hostile"] or 0)
+    least = min(group, key=lambda one: one["n_hostile"] or 0)
     numbers = sorted({one["n_hostile"] for one in group if one["n_hostile"] is not None})
     where = f" with n_hostile={words.ranges(numbers)}" if numbers else ""
     if what == "attack":
         defenses = dict.fromkeys(words.defense(one["defense"]) for one in group)
         where = f" {words.under(words.some(defenses))}{where}"
-    return f"{name} is not defined{where}: {first['reason']}"
+    named = words.attack_both(name) if what == "attack" else words.defense_both(name)
+    named = named if named == name else words.start(named)
+    return f"{named} is not defined{where}: {least['reason']}"
 
 
 def _needs(reason: str) -> str:

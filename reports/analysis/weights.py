@@ -72,8 +72,10 @@ def single(selected: pl.DataFrame, n_hospitals: int, n_hostile: int) -> list[str
     if rows.is_empty() or n_hospitals == 1:
         return []
     precision = words.share(n_hostile / (n_hospitals - 1))
+    first, *others = rows["defense"]
+    named = words.listed([words.defense_first(first), *map(words.defense, others)])
     return [
-        f"{words.listed(rows['defense'])}: the update of one hospital is the whole step of a round."
+        f"{named}: the update of one hospital is the whole step of a round."
         f" The other {n_hospitals - 1} are left out, honest ones too, and with them what their"
         " patients would have taught the model in that round."
         " Recall is high then whatever the rule knows,"

@@ -15,7 +15,7 @@ from reports.text import words
 
 FORMS: Final[Mapping[str, tuple[str, str, str]]] = {  # form: color, marker, name
     "one_run": (style.BLUE, "o", "one-run audit"),
-    "f_dp": (style.ORANGE, "D", "f-DP form"),
+    "f_dp": (style.OCHRE, "D", "f-DP form"),
 }
 MOST_NAMED = 25  # seeds that get a tick each
 
@@ -27,6 +27,8 @@ def audit_bounds(found: pl.DataFrame, width: Width) -> Figure:
     ``found``: columns seed, form, bound, claim, ceiling, confidence. An arrow goes up from each
     bound, for epsilon is at least that; the dotted line of a form is the most that it can show.
     """
+    if found.is_empty():
+        return style.nothing(width)
     seeds = sorted(found["seed"].unique())
     places = {seed: place for place, seed in enumerate(seeds)}
     figure = style.new_figure(width.inches, width.high(4.6 if width.narrow else 3.6))

@@ -51,6 +51,8 @@ def changes(found: pl.DataFrame, width: Width) -> Figure:
     ``found``: the frame of ``reports.analysis.changes``. Bars are one-sided bounds; one that leaves
     its panel goes on outside.
     """
+    if found.is_empty():
+        return style.nothing(width)
     room = chosen(found)
     lines = _lines(found, room.changes)
     places = {line.change: place for place, line in enumerate(lines) if line.change}

@@ -35,6 +35,8 @@ def tradeoff(points: pl.DataFrame, width: Width) -> Figure:
     ``MOST_POINTS`` defenses, and all where the figure is narrow, get a line each instead, ordered
     by what the worst attack leaves; those of the front are in bold.
     """
+    if points.is_empty():
+        return style.nothing(width)
     if len(points) > MOST_POINTS or width.narrow:
         return _ranked(points.sort("worst", descending=True, maintain_order=True), width)
     figure = style.new_figure(width.inches, width.high(max(3.8, 1.6 + 0.3 * len(points))))
@@ -80,7 +82,10 @@ def reconstruction(inversions: pl.DataFrame, width: Width, looks: Mapping[str, L
     row of the attacker's view is a sum over so many records. Bars are exact 95 % intervals; the
     colors of the two panels agree.
     """
-    rows = [row for row in inversions.iter_rows(named=True) if row["rate"] is not None]
+    found = inversions.drop_nulls(["rate", "summed"])
+    if found.is_empty():
+        return style.nothing(width)
+    rows = list(found.iter_rows(named=True))
     top = min(1.0, 1.2 * max([0.01, *(row["rate_high"] or row["rate"] for row in rows)]))
     by_defense = max(3.2, 1.2 + 0.3 * len(rows))
     if width.narrow:
@@ -128,6 +133,8 @@ def privacy_spent(spent: pl.DataFrame, width: Width, looks: Mapping[str, Look]) 
 
     ``spent``: a frame of ``tables.spent``.
     """
+    if spent.is_empty():
+        return style.nothing(width)
     labels = {
         "epsilon": "Privacy spent, ε (down is better)",
         "noise_multiplier": "Noise multiplier",
@@ -146,6 +153,8 @@ def privacy_spent(spent: pl.DataFrame, width: Width, looks: Mapping[str, Look]) 
             style.mark(line, defense=row["defense"], hospital=row["hospital"])
         style.guide(axes)
         axes.margins(x=0.08)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5))
         axes.set(
             xlabel="Training records of the hospital",
             ylabel=width.wrapped(label, 0.5 if width.narrow else 0.4),
@@ -167,6 +176,8 @@ def hospital_costs(found: pl.DataFrame, width: Width) -> Figure:
     and the most different hospital stand out, with 95 % intervals. The score is AUROC where both
     have one in every seed, else the Brier score.
     """
+    if found.is_empty():
+        return style.nothing(width)
     defenses = list(found["defense"].unique(maintain_order=True))
     by_auroc = all(row["metric"] == "auroc" for row in costs.of_interest(found))
     metric = "auroc" if by_auroc else "brier"
@@ -293,8 +304,8 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row["defense"] in best else "normal")
         style.mark(label, defense=row["defense"])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC (right is better)")
-    axes.xaxis.set_major_locator(MaxNLocator(4 if width.narrow else 8))
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=width.wrapped("AUROC (right is better)", 0.4))
+    axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 8))
     axes.tick_params(axis="y", length=0)
     where = "below the defense" if width.narrow else "on the right"
     shown = [
@@ -309,7 +320,10 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
 def _ranked_label(row: TableRow, width: Width) -> str:
     if not width.narrow:
         return _privately(row)
-    return f"{width.named(_privately(row))}\n{width.named(words.attack(row['attack']))}"
+    lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
+    privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
+    defense = width.short(words.defense(row["defense"]))
+    return f"{defense}{lacking}{privacy}\n{width.short(words.attack(row['attack']))}"
 
 
 def _privacy_colors(rows: Sequence[TableRow]) -> Any:
@@ -393,7 +407,7 @@ def _no_loss_line(axes: Axes) -> None:
 def _point_label(row: TableRow) -> str:
     privacy = "" if row["epsilon"] is None else f", ε = {words.epsilon(row['epsilon'])}"
     lacking = "\N{DOUBLE DAGGER}" if row["n_undefined"] else ""
-    return f"{words.defense(row['defense'])}{lacking} ({row['attack']}{privacy})"
+    return f"{words.defense(row['defense'])}{lacking} ({words.attack(row['attack'])}{privacy})"
 
 
 def _privately(row: TableRow) -> str:
@@ -404,7 +418,8 @@ def _privately(row: TableRow) -> str:
 
 def _inversion_label(row: TableRow, inversions: pl.DataFrame) -> str:
     name = words.defense(row["defense"])
-    return name if inversions["attack"].n_unique() == 1 else f"{name} ({row['attack']})"
+    alone = inversions["attack"].n_unique() == 1
+    return name if alone else f"{name} ({words.attack(row['attack'])})"
 
 
 def _labels_in_margin(axes: Axes, rows: Sequence[TableRow]) -> None:

@@ -25,6 +25,8 @@ def membership(cells: Sequence[Cell], width: Width, looks: Mapping[str, Look]) -
     A panel is an attack, a line a defense. A triangle is the bound of private training at a false
     positive rate; the dashed line is guessing.
     """
+    if not cells:
+        return style.nothing(width)
     attacks = list(dict.fromkeys(cell.attack for cell in cells))
     across = 1 if width.narrow else min(ACROSS, len(attacks))
     rows = -(-len(attacks) // across)

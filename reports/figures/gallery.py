@@ -35,6 +35,8 @@ def gallery(groups: Sequence[TableRow], width: Width) -> Figure:
     typical row of their hospital, with the fields that are right in green and the others in red;
     the guess of an attack counts as right within 0.319 standard deviations.
     """
+    if not groups:
+        return style.nothing(width)
     shown = [(group, one) for group in groups for one in group["shown"]][:MOST]
     if all(group["pixels"] is not None for group, _ in shown):
         return _images(shown, width)

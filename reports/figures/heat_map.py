@@ -25,6 +25,7 @@ from sim.types import TableRow
 
 ROOMY = 9  # attacks across up to which a cell has room for three lines
 FLAT = 5  # names of attacks across that need no slant
+LONGEST_ABOVE = 24  # characters of a slanted name above a figure for a phone or a paper
 GAP = 0.3  # columns between attacks judged by AUROC, backdoors and attacks that read
 
 Color = tuple[float, float, float]
@@ -107,8 +108,12 @@ def heat_map(
     start += len(bad) + (GAP if bad else 0)
     read_places = {name: start + place for place, name in enumerate(reading)}
     across = [*places.items(), *marked_places.items(), *read_places.items()]
+    if not across or not defenses:
+        return style.nothing(width)
     looks = _looks(shown, marked)
-    figure, sheet, strips = _laid_out(width, len(across), defenses, len(looks) + bool(read))
+    figure, sheet, strips = _laid_out(
+        width, [name for name, _ in across], defenses, len(looks) + bool(read)
+    )
     parts = ((places, looks.get("AUROC"), shown), (marked_places, looks.get("backdoors"), marked))
     for where, look, frame in parts:
         if look is not None:
@@ -141,10 +146,11 @@ def heat_map(
 
 
 def _laid_out(
-    width: Width, n_attacks: int, defenses: Sequence[str], n_strips: int
+    width: Width, attacks: Sequence[str], defenses: Sequence[str], n_strips: int
 ) -> tuple[Figure, _Sheet, Sequence[Axes]]:
-    """A figure with the sheet for so many cells, and its scales, on the right or below."""
+    """A figure with the sheet for all cells, and its scales, on the right or below."""
     usual = width.size
+    n_attacks = len(attacks)
     if width == PAGE:
         roomy = n_attacks <= ROOMY
         figure = style.new_figure(*_size(n_attacks, len(defenses), roomy))
@@ -158,7 +164,10 @@ def _laid_out(
     parts = batches(defenses, most)
     line = 0.62 if roomy else 0.36
     lines = [n_attacks] * len(parts) if upright else [len(defenses)]
-    heights = [line * n + (0.5 if roomy and n_attacks <= FLAT else 0.9) for n in lines]
+    above = defenses if upright else attacks
+    longest = min(LONGEST_ABOVE, max(len(words.attack(name)) for name in above))
+    head = 0.5 if roomy and n_attacks <= FLAT else 0.4 + 0.06 * longest  # slanted names
+    heights = [line * n + head for n in lines]
     high = sum(heights) + 0.62 * n_strips
     figure = style.new_figure(width.inches, width.high(high))
     ratios = (*heights, *[0.12] * n_strips)
@@ -236,7 +245,7 @@ def _read_strip(
     upright: Any,
 ) -> None:
     """The scale of what attacks read, with the figures of each kind that there is."""
-    levels = (0.0, 0.25, 0.5, 0.75, 1.0)
+    levels = (0.0, 0.25, 0.5, 0.75, 1.0) if upright == "vertical" else (0.0, 0.5, 1.0)
     names: dict[Metric, str] = {
         "reconstruction_rate": "share of records recovered",
         "membership_auc": "AUC of membership",
@@ -259,7 +268,7 @@ def _written(
 ) -> list[Artist]:
     """Fill a cell with a color and up to three lines of text, the first one bold."""
     axes, x, y = spot
-    ink = style.INK if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] >= 0.5 else "white"
+    ink = style.ink_on(face)
     edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if sheet.roomy else 0.8}
     drawn: list[Artist] = [
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
@@ -273,6 +282,7 @@ def _written(
             "color": ink,
         }
         drawn.append(axes.text(x, y + height, text, ha="center", va="center", **look))
+        drawn[-1].set_in_layout(False)  # it stands inside its cell
     return drawn
 
 
@@ -378,17 +388,22 @@ def _label(
         last = len(defenses) - 0.48
         if sheet.upright:
             slant["rotation"] = 40
-            axes.set_xticks(lines, [labels.shown(name, 24) for name in names], **slant)
-            axes.set_yticks(places, [width.named(name) for name in attacks])
+            axes.set_xticks(lines, [labels.shown(name, LONGEST_ABOVE) for name in names], **slant)
+            axes.set_yticks(places, [width.short(name) for name in attacks])
             axes.set(xlim=(-0.52, last), ylim=ends[::-1])
             if number == 0:
                 axes.set(xlabel="Defense", ylabel="Attack")
         else:
             slant["rotation"] = 20 if sheet.roomy else 55
             flat = sheet.roomy and len(attacks) <= FLAT
-            shown = attacks if width == PAGE else [labels.wrapped(name, 14) for name in attacks]
-            axes.set_xticks(places, shown if flat else attacks, **({} if flat else slant))
-            axes.set_yticks(lines, names)
+            shown = attacks
+            if width != PAGE:
+                shown = [
+                    labels.wrapped(name, 14) if flat else labels.shown(name, LONGEST_ABOVE)
+                    for name in attacks
+                ]
+            axes.set_xticks(places, shown, **({} if flat else slant))
+            axes.set_yticks(lines, [width.short(name) for name in names])
             axes.set(xlim=ends, ylim=(last, -0.52), xlabel="Attack", ylabel="Defense")
         ours = (axes.get_yticklabels(), axes.get_xticklabels())
         of_attacks, of_defenses = ours if sheet.upright else ours[::-1]

@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Tick
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
@@ -23,7 +24,7 @@ MOST_PANELS = 6  # attacks drawn; beyond that the most harmful ones
 MOST_LINES = 6  # defenses in one figure of lines, beside no defense
 MOST_EFFECTS = 8  # defenses in one figure of effects
 _BUTT: Final[Mapping[str, Any]] = {"solid_capstyle": "butt"}
-_RING: Final[Mapping[str, Any]] = {"markersize": 5.5, "markerfacecolor": "white"}
+_RING: Final[Mapping[str, Any]] = {"markersize": 5, "markerfacecolor": "white", "linewidth": 1.4}
 FOUND: Final = {  # column: color, marker, how far from the line of an attack it is drawn
     "recall": (style.BLUE, "o", -0.15),
     "precision": (style.VERMILION, "D", 0.15),
@@ -41,6 +42,8 @@ def hospital_effects(
     figures of a frame have the same hospitals and the same scale. Bars are 95 % intervals. The
     worst hit hospital is marked where it is distinguished from every other.
     """
+    if effects.is_empty():
+        return style.nothing(width)
     shown = hardest_hit(effects)
     names = _names(effects, "defense") if defenses is None else list(defenses)
     n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
@@ -69,6 +72,8 @@ def convergence(
     means over seeds, bands go from the lowest to the highest seed. Rounds in which the attack acts
     are shaded.
     """
+    if curves.is_empty():
+        return style.nothing(width)
     shown = _of(curves, defenses)
     attacks = _names(shown, "attack")
     figure, panels = _line_panels(len(attacks), len(_names(shown, "defense")), width)
@@ -97,6 +102,8 @@ def breakdown(
     left out.
     """
     shown = _of(table.filter(pl.col("mean").is_not_null()), defenses)
+    if shown.is_empty():
+        return style.nothing(width)
     attack_free = shown.filter(attack="none", n_hostile=0)
     attacks = _names(shown, "attack")
     names = _names(shown, "defense")
@@ -124,7 +131,9 @@ def hospital_scores(
     line between them is what the attack costs the hospital's own patients. A loss whose 95 %
     interval excludes 0 is red.
     """
-    shown = _names(scores, "hospital")
+    if scores.is_empty():
+        return style.nothing(width)
+    shown = hardest_hit(scores, -pl.col("harm"))
     names = _names(scores, "defense") if defenses is None else list(defenses)
     n_rows, n_columns = _grid(len(names), 2 if width.narrow else 4)
     height = n_rows * (0.95 + 0.19 * len(shown)) + 0.6
@@ -146,6 +155,8 @@ def detection(selected: pl.DataFrame, width: Width, by_chance: float) -> Figure:
     leaves hospitals out at random. Bars are 95 % intervals over seeds. Where an attack has no mark,
     nothing was counted.
     """
+    if selected.is_empty():
+        return style.nothing(width)
     attacks = _names(selected, "attack")
     defenses = _names(selected, "defense")
     n_rows, n_columns = _grid(len(defenses), 2 if width.narrow else 4)
@@ -182,10 +193,14 @@ def batches(names: Sequence[str], most: int) -> list[list[str]]:
     return [list(names[n * i // n_parts : n * (i + 1) // n_parts]) for i in range(n_parts)]
 
 
-def hardest_hit(effects: pl.DataFrame) -> list[str]:
-    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest changes."""
-    changes = effects.group_by("hospital", maintain_order=True).agg(pl.col("brier").max())
-    worst = changes.sort("brier", descending=True)
+def hardest_hit(effects: pl.DataFrame, change: pl.Expr | None = None) -> list[str]:
+    """Hospitals to show, largest first: all, or the ``MOST_HOSPITALS`` with the largest changes.
+
+    ``change``: for the worse; None: that of the Brier score.
+    """
+    of_each = (pl.col("brier") if change is None else change).max().alias("change")
+    changes = effects.group_by("hospital", maintain_order=True).agg(of_each)
+    worst = changes.sort("change", descending=True)
     chosen = set(worst["hospital"].head(MOST_HOSPITALS))
     return [name for name in _names(effects, "hospital") if name in chosen]
 
@@ -215,11 +230,20 @@ def _effects_panel(
 
 
 def _hospitals_down(axes: Axes, shown: Sequence[str], width: Width) -> None:
-    axes.set_yticks(range(len(shown)), [width.named(name) for name in shown], fontsize="small")
-    for tick, name in zip(axes.yaxis.get_major_ticks(len(shown)), shown, strict=True):
+    for tick, name in zip(_down(axes, [width.short(one) for one in shown]), shown, strict=False):
         style.mark(tick.label1, hospital=name)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
+
+
+def _down(axes: Axes, names: Sequence[str]) -> Sequence[Tick]:
+    """The ticks of a line for each name, from above; only the first panel of a row has any."""
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    place = axes.get_subplotspec()
+    if place is not None and not place.is_first_col():
+        axes.yaxis.set_visible(False)
+        return ()
+    axes.set_yticks(range(len(names)), list(names), fontsize="small")
     axes.tick_params(axis="y", length=0)
+    return axes.yaxis.get_major_ticks(len(names))
 
 
 def _fitting(name: str, width: Width) -> float:
@@ -231,13 +255,12 @@ def _scores_panel(
     axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str, width: Width
 ) -> None:
     style.guide(axes, "x")
-    for row in rows.iter_rows(named=True):
+    for row in rows.filter(pl.col("hospital").is_in(list(shown))).iter_rows(named=True):
         y = shown.index(row["hospital"])
         color = style.VERMILION if (row["harm_high"] or 0.0) < 0 else style.BLUE
         ends = (row["without"], row["under"])
-        lines = axes.plot(ends, (y, y), color=color, linewidth=1.6, alpha=0.7, zorder=2, **_BUTT)
-        lines += axes.plot([row["without"]], [y], "o", color=color, zorder=3, **_RING)
-        lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5.5, zorder=3)
+        lines = axes.plot(ends, (y, y), "o-", color=color, markevery=[0], **_RING)
+        lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5, zorder=3)
         style.mark(lines, row["attack"], defense, row["hospital"])
     attack = words.attack(rows["attack"][0]) if len(rows) else "not defined"
     title = f"{width.named(words.defense(defense))}\n{width.named(attack)}"
@@ -252,8 +275,10 @@ def _legend_of_scores(figure: Figure, width: Width) -> None:
         Line2D(
             [], [], color=style.SOFT, linestyle="", marker="o", label="nobody attacking", **_RING
         ),
-        Line2D([], [], color=style.BLUE, marker="o", markersize=5.5, label="under the attack"),
-        Line2D([], [], color=style.VERMILION, marker="o", markersize=5.5, label="harm is shown"),
+        Line2D([], [], color=style.BLUE, marker="o", markersize=5, label="under the attack"),
+        Line2D(
+            [], [], color=style.VERMILION, marker="o", markersize=5, label="its interval excludes 0"
+        ),
     ]
     columns = 2 if width.narrow else 3
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
@@ -271,13 +296,9 @@ def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], wid
                 span = (row[f"{column}_low"], row[f"{column}_high"])
                 lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **_BUTT)
             style.mark(lines, row["attack"], row["defense"])
-    axes.set_yticks(
-        range(len(attacks)), [width.named(words.attack(name)) for name in attacks], fontsize="small"
-    )
-    for tick, name in zip(axes.yaxis.get_major_ticks(len(attacks)), attacks, strict=True):
+    ticks = _down(axes, [width.short(words.attack(name)) for name in attacks])
+    for tick, name in zip(ticks, attacks, strict=False):
         style.mark(tick.label1, name)
-    axes.set_ylim(len(attacks) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(
         FixedLocator([0, 0.5, 1] if width.narrow else [0, 0.25, 0.5, 0.75, 1])
     )
@@ -302,18 +323,20 @@ def _legend_of_detection(figure: Figure, width: Width) -> None:
 def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     for first, last in _spans(rows.filter("acting")["round"].unique().sort().to_list()):
         axes.axvspan(first - 0.5, last + 0.5, color=style.VERMILION, alpha=0.1, linewidth=0)
     for (attack, defense), line in rows.group_by(["attack", "defense"], maintain_order=True):
         color, dashes = looks[str(defense)]
         marker = "o" if len(line) == 1 else ""
+        rounds, mean, low, high = (
+            line[column].to_numpy() for column in ("round", "mean", "low", "high")
+        )
         drawn: list[Artist] = [
-            axes.fill_between(
-                line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0
-            ),
+            axes.fill_between(rounds, low, high, color=color, alpha=0.13, linewidth=0),
             *axes.plot(
-                line["round"],
-                line["mean"],
+                rounds,
+                mean,
                 color=color,
                 linestyle=dashes,
                 linewidth=1.5,
@@ -343,6 +366,7 @@ def _breakdown_panel(
 ) -> None:
     style.guide(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     most = max(rows["n_hostile"])
     for (name,), line in rows.group_by(["defense"], maintain_order=True):
         defense = str(name)

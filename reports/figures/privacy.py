@@ -29,6 +29,8 @@ def privacy_utility(points: pl.DataFrame, width: Width) -> Figure:
 
     ``points``: see ``draw_utility``.
     """
+    if points.is_empty():
+        return style.nothing(width)
     figure = style.new_figure(width.inches, width.high(5.2 if width.narrow else 4.0))
     axes = figure.add_subplot()
     draw_utility(axes, points)
@@ -110,6 +112,8 @@ def clip_over_rounds(clips: pl.DataFrame, width: Width) -> Figure:
     ``clips``: columns defense, seed, round and clip. A thin line is one seed, a thick one the
     median of the seeds.
     """
+    if clips.is_empty():
+        return style.nothing(width)
     figure = style.new_figure(width.inches, width.high(3.4))
     axes = figure.add_subplot()
     defenses = list(clips["defense"].unique(maintain_order=True))
@@ -126,7 +130,7 @@ def clip_over_rounds(clips: pl.DataFrame, width: Width) -> Figure:
             "color": color,
             "linestyle": dashes,
             "linewidth": 2,
-            "label": defense,
+            "label": words.defense(defense),
         }
         lines += axes.plot(middle["round"], middle["clip"], **thick)
         style.mark(lines, defense=defense)
@@ -146,7 +150,7 @@ def _look(name: str, number: int) -> tuple[str, str, float, str | None]:
     if name == ALL:
         return style.BLACK, "o", 2.4, "all patients"
     if number > len(style.COLORS):
-        return style.FAINT, "", 0.8, None
+        return style.SOFT, "", 0.8, None
     return style.COLORS[number - 1], MARKS[number - 1], 1.3, name
 
 

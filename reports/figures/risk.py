@@ -46,8 +46,11 @@ def risk_matrix(found: pl.DataFrame, width: Width) -> Figure:
     where nothing was run without controls. A ring is a threat without controls, a disk with the
     stack; an arrow leads from one to the other. Cells have the color of their risk (table I-2).
     """
-    rows = list(found.iter_rows(named=True))
-    key = 0.2 * len(rows) + 0.5
+    if found.is_empty():
+        return style.nothing(width)
+    rows = _lettered(found)
+    names = _names(rows, width)
+    key = 0.5 + sum(0.05 + 0.165 * (1 + name.count("\n")) for name in names)
     high = 4.1 + key if width.narrow else max(4.6, key)
     figure = style.new_figure(width.inches, width.high(high))
     axes = figure.add_subplot()
@@ -57,20 +60,37 @@ def risk_matrix(found: pl.DataFrame, width: Width) -> Figure:
     spots = _spots(rows)
     for place, row in enumerate(rows):
         _threat(axes, row, spots[place, "adjusted"], spots.get((place, "initial")), width)
-    names = [WORDS[level].replace(" ", "\n") for level in LEVELS]
-    axes.set_xticks(range(len(LEVELS)), names)
-    axes.set_yticks(range(len(LEVELS)), names)
+    levels = [WORDS[level].replace(" ", "\n") for level in LEVELS]
+    axes.set_xticks(range(len(LEVELS)), levels)
+    axes.set_yticks(range(len(LEVELS)), levels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set(xlim=(-0.5, 4.5), ylim=(-0.5, 4.5), xlabel="Impact", ylabel="Likelihood")
-    _key(figure, rows, width)
+    _key(figure, names, width)
     return figure
+
+
+def _lettered(found: pl.DataFrame) -> list[TableRow]:
+    """Threats by number, with a letter behind it where several adversaries have the threat."""
+    rows = list(found.sort("number", maintain_order=True).iter_rows(named=True))
+    numbers = [row["number"] for row in rows]
+    lettered = list[TableRow]()
+    for place, row in enumerate(rows):
+        earlier = numbers[:place].count(row["number"])
+        letter = chr(ord("a") + earlier % 26) if numbers.count(row["number"]) > 1 else ""
+        lettered.append(row | {"sign": f"{row['number']}{letter}"})
+    return lettered
+
+
+def _names(rows: Sequence[TableRow], width: Width) -> list[str]:
+    texts = [f"{row['sign']}  {row['threat']}, by {row['adversary']}" for row in rows]
+    return [labels.wrapped(text, 46 if width.narrow else 42) for text in texts]
 
 
 def _cell(axes: Axes, across: int, up: int, level: Grade) -> None:
     look: dict[str, Any] = {"facecolor": SHADES[level], "edgecolor": "white", "linewidth": 1.2}
     axes.add_patch(Rectangle((across - 0.5, up - 0.5), 1, 1, zorder=0, **look))
-    below: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": "x-small"}
+    below: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": "small"}
     axes.text(across, up - 0.47, WORDS[level], color=style.INK, zorder=1, **below)
 
 
@@ -112,29 +132,26 @@ def _threat(
 ) -> None:
     size = 1.35 * width.size
     disk: dict[str, Any] = {"markersize": size, "color": style.INK, "markeredgewidth": 0}
-    text: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 0.78 * width.size}
+    text: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 0.74 * width.size}
     if before is not None:
         ring: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": style.INK}
         axes.plot(*before, "o", markersize=size, markeredgewidth=0.9, zorder=4, **ring)
-        axes.text(*before, str(row["number"]), color=style.INK, zorder=5, **text)
+        axes.text(*before, row["sign"], color=style.INK, zorder=5, **text)
         ends = {"shrinkA": size / 2, "shrinkB": size / 2}
         arrow = {"arrowstyle": "-|>", "color": style.INK, "linewidth": 0.9, **ends}
         bent = {"connectionstyle": "arc3,rad=0.12", "alpha": 0.85}
         axes.annotate("", now, before, arrowprops=arrow | bent, zorder=3)
     axes.plot(*now, "o", zorder=4, **disk)
-    axes.text(*now, str(row["number"]), color="white", zorder=5, fontweight="bold", **text)
+    axes.text(*now, row["sign"], color="white", zorder=5, fontweight="bold", **text)
 
 
-def _key(figure: Figure, rows: Sequence[TableRow], width: Width) -> None:
+def _key(figure: Figure, names: Sequence[str], width: Width) -> None:
     """The names of the threats by number, and what the marks mean."""
     disk: dict[str, Any] = {"linestyle": "", "marker": "o", "color": style.INK}
     handles = [
         Line2D([], [], markerfacecolor="white", label="without controls", **disk),
         Line2D([], [], label="with the stack of the design", **disk),
     ]
-    for row in rows:
-        text = f"{row['number']}  {row['threat']}, by {row['adversary']}"
-        label = labels.wrapped(text, 46 if width.narrow else 42)
-        handles.append(Line2D([], [], linestyle="", label=label))
+    handles += [Line2D([], [], linestyle="", label=name) for name in names]
     where: Where = "outside lower left" if width.narrow else "outside right upper"
     figure.legend(handles=handles, loc=where, fontsize="small", handletextpad=0.4)

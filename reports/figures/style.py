@@ -16,21 +16,23 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from reports.figures import labels
 from reports.text import safe, words
 
-# Okabe and Ito (2008), black for the undefended control; yellow is left out, it is too light for
-# lines on white.
+# After Okabe and Ito (2008), black for the undefended control. Their yellow is left out, and four
+# are darker here: each has a contrast of 3 to white, and any two differ for color-blind readers as
+# much as theirs (tests/reports/test_palette.py).
 BLACK = "#000000"
-ORANGE = "#E69F00"
-SKY = "#56B4E9"
-GREEN = "#009E73"
+OCHRE = "#B88B48"
+SKY = "#2893FB"
+GREEN = "#00A76F"
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
-PURPLE = "#CC79A7"
-COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+PURPLE = "#B8578C"
+COLORS = (BLUE, VERMILION, GREEN, OCHRE, PURPLE, SKY)
 INK = "#222222"
 SOFT = "#6B6B6B"
 FAINT = "#DDDDDD"
@@ -59,8 +61,15 @@ class Width:
         return labels.wrapped(text, int(share * self.inches * 72 / (0.56 * self.size)))
 
     def named(self, name: str) -> str:
-        """A name beside an axis: in short lines where the figure is narrow, else as it is."""
-        return self.wrapped(labels.shown(name, 44), 0.42) if self.narrow else name
+        """A name beside an axis: in at most two lines where the figure is narrow, else as it is."""
+        if not self.narrow:
+            return name
+        lines = self.wrapped(labels.shown(name, 36), 0.4).split("\n")
+        return "\n".join([lines[0], "".join(lines[1:])] if len(lines) > 1 else lines)
+
+    def short(self, name: str) -> str:
+        """A name in one line beside an axis: cut where the figure is narrow, else as it is."""
+        return labels.shown(name, 20) if self.narrow else name
 
 
 PAGE: Final = Width("page", 9.6, 9.5)  # one inch is 96 pixels on the page
@@ -117,7 +126,22 @@ def looks(defenses: Sequence[str]) -> dict[str, Look]:
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of the given size in inches that lays itself out; belongs to no global state."""
-    return Figure(figsize=(width, height), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.05)
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def nothing(width: Width) -> Figure:
+    """The figure of a table without a row that can be drawn."""
+    figure = Figure(figsize=(width.inches, width.high(0.5)))
+    figure.text(0.5, 0.5, "nothing to draw", ha="center", va="center", color=SOFT)
+    return figure
+
+
+def ink_on(face: tuple[float, float, float]) -> str:
+    """The color of text on a face (red, green, blue): black or white, which is seen better."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in face]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return BLACK if light > 0.179 else "white"  # the light with which both have the same contrast
 
 
 def guide(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:

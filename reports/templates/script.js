@@ -17,7 +17,12 @@
   live.setAttribute("role", "status");
   main.append(live);
   const announce = (text) => { live.textContent = text; };
-  const shown = (kind, name) => (name === "none" && NONE[kind]) || name;
+  const titles = new Map(); // of names that are typed
+  for (const code of all("[data-key]")) {
+    const title = code.closest("th, td")?.firstChild.textContent.replace(/ [*\u2020\u2021]+$/, "");
+    titles.set(code.dataset.key, title ? `${title} (${code.dataset.key})` : code.dataset.key);
+  }
+  const shown = (kind, name) => (name === "none" && NONE[kind]) || titles.get(name) || name;
 
   // Light and dark: what the system prefers until the reader chooses, for this page only.
   const root = document.documentElement;
@@ -194,7 +199,7 @@
     const cell = from.matches("tbody td, tbody th") ? from : null;
     const mark = from.matches("svg [data-tip]") ? from : null;
     if (event.key.startsWith("Arrow") && (cell || mark)) {
-      const others = mark ? all("[data-tip]", mark.closest("svg")).filter((one) => one !== mark) : [];
+      const others = mark ? all("[tabindex]", mark.closest("svg")).filter((one) => one !== mark) : [];
       const next = cell ? inTable(cell, event.key) : nearest(mark, others, event.key);
       if (next) event.preventDefault();
       focusOn(next, from);
@@ -254,13 +259,20 @@
     document.addEventListener("scroll", hideTip, { passive: true, capture: true });
     for (const svg of all("main svg")) {
       const here = all("[data-attack], [data-defense], [data-hospital]", svg).filter((one) => facts.has(keyOf(one.dataset)));
-      here.forEach((one, place) => {
-        const { title, lines } = facts.get(keyOf(one.dataset));
+      const named = new Set();
+      for (const one of here) {
+        const key = keyOf(one.dataset);
         one.dataset.tip = "";
-        one.setAttribute("tabindex", place ? "-1" : "0");
+        if (named.has(key)) { // the text of a cell that is named already
+          one.setAttribute("aria-hidden", "true");
+          continue;
+        }
+        const { title, lines } = facts.get(key);
+        one.setAttribute("tabindex", named.size ? "-1" : "0");
         one.setAttribute("role", "img");
         one.setAttribute("aria-label", [title, ...lines.slice(0, -1)].join(". "));
-      });
+        named.add(key);
+      }
       const frame = here.length && svg.closest("[role=img]");
       if (frame) frame.setAttribute("role", "group");
     }

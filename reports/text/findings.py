@@ -37,7 +37,9 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     sending = [record.n_hostile for record in records if tables.hostile_act(record)]
     hospitals = words.count(first.n_hospitals, "hospital")
     seeds = words.count(len(_names(records, "seed")), "seed")
-    tried = f"Attacks tried: {words.listed(attacks)}." if attacks else "No attack was tried."
+    listed = words.listed(map(words.attack_both, attacks))
+    tried = f"Attacks tried: {listed}." if attacks else "No attack was tried."
+    guarding = words.listed(map(words.defense_both, defenses))
     setting = (
         f"{hospitals} ({first.consortium}) train one model together over"
         f" {words.count(first.rounds, 'round')}, without pooling their records. What can a"
@@ -50,7 +52,7 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     return [
         setting,
         tried + (f" Up to {max(sending)} of {hospitals} attack." if any(sending) else ""),
-        f"Defenses tried: {words.listed(defenses)}." if defenses else "No defense was tried.",
+        f"Defenses tried: {guarding}." if defenses else "No defense was tried.",
         evidence,
         *_adaptive(records),
     ]
@@ -126,7 +128,8 @@ def _undefended_membership(cell: membership.Cell) -> str:
         else ""
     )
     return (
-        f"{cell.attack}, by {cell.who}, tells records that were trained on from others with an AUC"
+        f"{words.attack_first(cell.attack)}, by {cell.who}, tells records that were trained on"
+        " from others with an AUC"
         f" of {words.score(cell.auc.value)} with no defense"
         f" ({_interval(low, high)}; 0.5 is guessing{beside}){found}{guessed}."
     )
@@ -141,7 +144,8 @@ def _interval(low: float | None, high: float | None, *, signed: bool = False) ->
 def _beyond(rows: Sequence[TableRow]) -> list[str]:
     """What attacks on the finished model find with no defense, beside what needs no attack."""
     return [
-        f"{row['attack']}, {row['figure']}: {words.score(row['value'])} with no defense beside"
+        f"{words.attack_first(row['attack'])}, {row['figure']}: {words.score(row['value'])} with"
+        " no defense beside"
         f" {words.score(row['alone'])} without the attack"
         f" (difference {words.change(row['excess'])},"
         f" {_interval(row['excess_low'], row['excess_high'], signed=True)})."
@@ -186,7 +190,8 @@ def sureness(records: Sequence[RunRecord]) -> list[str]:
         exact = sum(sum(one.guess.exact) for one in scores)
         singled = sum(sum(one.guess.singled_out) for one in scores)
         text = (
-            f"{attack}, {words.defense(defense)}: {words.share(right)} of the fields of {n}"
+            f"{words.attack_first(attack)}, {words.defense(defense)}: {words.share(right)} of the"
+            f" fields of {n}"
             f" attacked records were guessed right, {words.share(shuffled)} from shuffled updates;"
             f" rows drawn at random from the hospital have {words.share(random)} right, typical"
             f" ones {words.share(typical)}. All fields of {exact} records were right; {singled}"
@@ -229,10 +234,14 @@ def unequal_privacy(spent: pl.DataFrame) -> list[str]:
                 "every hospital adds noise by the same multiplier,"
                 " and small hospitals spend more privacy"
             )
-            texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
+            texts.append(
+                f"{words.defense_first(defense)}: {pays}: {_budget(small)}; {_budget(large)}."
+            )
         elif small["noise_multiplier"] > large["noise_multiplier"]:
             pays = "small hospitals add more noise to their updates for their privacy"
-            texts.append(f"{defense}: {pays}: {_budget(small)}; {_budget(large)}.")
+            texts.append(
+                f"{words.defense_first(defense)}: {pays}: {_budget(small)}; {_budget(large)}."
+            )
     return texts
 
 
@@ -242,7 +251,8 @@ def _adaptive(records: Sequence[RunRecord]) -> list[str]:
     if not knew:
         return []
     return [
-        f"{words.listed(knew)} (marked *) knew each defense and tried what it would make of the"
+        f"{words.start(words.listed(map(words.attack, knew)))} (marked *) knew each defense and"
+        " tried what it would make of the"
         " attack before sending it. The others were not shown it."
     ]
 
@@ -276,7 +286,7 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     texts += [f"The most under a defense: {_recovered(row)}" for row in some]
     none = [row for row in guarded if not row["n_recovered"]]
     if none:
-        names = words.listed(dict.fromkeys(row["defense"] for row in none))
+        names = words.listed(dict.fromkeys(words.defense(row["defense"]) for row in none))
         most = words.share(max(row["rate_high"] for row in none))
         texts.append(
             f"Under {names} none was recovered; a true share of up to {most} would still fit,"
@@ -288,7 +298,8 @@ def _read(inversions: pl.DataFrame) -> list[str]:
 def _recovered(row: TableRow) -> str:
     interval = f"{words.share(row['rate_low'])} to {words.share(row['rate_high'])}"
     return (
-        f"{row['attack']} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
+        f"{words.attack_first(row['attack'])} recovered {row['n_recovered']:,} of"
+        f" {row['n_attacked']:,} attacked"
         f" records {words.under(row['defense'])} ({words.share(row['rate'])};"
         f" 95 % interval {interval}) from what the aggregator sees in round {row['round']}."
     )
@@ -305,7 +316,9 @@ def _worked_out(row: TableRow) -> str:
     """Whose updates an attack on secure aggregation worked out, and how small a sum it held."""
     n = row["n_colluding"]
     pooled = f" and {n} of {words.count(row['n_hospitals'], 'hospital')}" if n else ""
-    start = f"{row['attack']} {words.under(row['defense'])}: the aggregator{pooled}"
+    start = (
+        f"{words.attack_first(row['attack'])} {words.under(row['defense'])}: the aggregator{pooled}"
+    )
     if row["n_recovered"]:
         updates = words.count(row["n_attacked"], "update")
         length = f"with an error of {row['error']:.2g} of its length"
@@ -328,7 +341,8 @@ def _spent(spent: pl.DataFrame) -> list[str]:
     order = spent.sort("epsilon", descending=True, maintain_order=True)
     most = order.unique("defense", keep="first", maintain_order=True)
     return [
-        f"{row['defense']} spends ε = {words.epsilon(row['epsilon'])} ({_where(spent, row)}),"
+        f"{words.defense_first(row['defense'])} spends ε = {words.epsilon(row['epsilon'])}"
+        f" ({_where(spent, row)}),"
         " which holds the advantage of any test of who was in the"
         f" training data to at most {words.at_most(row['advantage'])}."
         for row in most.rows(named=True)
@@ -368,7 +382,8 @@ def outweighed(records: Sequence[RunRecord]) -> list[str]:
             if (control := alone.get((NONE, one.seed))) is not None
         ]
         usable = [(left, whole) for left, whole in pairs if left is not None and whole is not None]
-        start = f"{defense} spends ε = {epsilon} of a whole hospital{noise} of {hospitals}"
+        named = words.defense_first(defense)
+        start = f"{named} spends ε = {epsilon} of a whole hospital{noise} of {hospitals}"
         if not usable:
             texts.append(f"{start}; what it costs is not known without runs without a defense.")
             continue

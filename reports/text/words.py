@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
+from sim import titles
 from sim.evidence.protection import epsilon as epsilon
+from sim.titles import attack as attack
+from sim.titles import defense as defense
 
 NONE = "\N{EN DASH}"
 
@@ -145,19 +148,60 @@ def ranges(numbers: Iterable[int]) -> str:
     return listed(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
-def attack(name: str) -> str:
-    """The name of an attack; the control has a name in plain words."""
+def under(name: str) -> str:
+    """``under Krum``, or ``with no defense``."""
+    return "with no defense" if name == "none" else f"under {defense(name)}"
+
+
+def attack_key(name: str) -> str:
+    """The name of an attack as one types it; the control has a name in plain words."""
     return "no attack" if name == "none" else name
 
 
-def defense(name: str) -> str:
-    """The name of a defense; the control has a name in plain words."""
+def defense_key(name: str) -> str:
+    """The name of a defense as one types it; the control has a name in plain words."""
     return "no defense" if name == "none" else name
 
 
-def under(name: str) -> str:
-    """``under krum``, or ``with no defense``."""
-    return "with no defense" if name == "none" else f"under {name}"
+def attack_both(name: str) -> str:
+    """An attack by its plain name and by the one that one types: ``sign flipping (sign_flip)``."""
+    return _both(name, attack(name))
+
+
+def defense_both(name: str) -> str:
+    """A defense by its plain name and by the one that one types: ``median``, ``Krum (krum)``."""
+    return _both(name, defense(name))
+
+
+def _both(name: str, title: str) -> str:
+    return title if title == name or name == "none" else f"{title} ({name})"
+
+
+def differs(name: str, title: str) -> bool:
+    """Whether a plain name is more than the typed one in other letters and signs.
+
+    >>> differs("multi_krum", "Multi-Krum"), differs("alie", "hidden shift")
+    (False, True)
+    """
+    letters, others = (
+        "".join(sign for sign in text.casefold() if sign.isalnum()) for text in (name, title)
+    )
+    return name != "none" and letters != others
+
+
+def attack_first(name: str) -> str:
+    """The plain name of an attack as the first word of a sentence; a typed name stays as it is."""
+    return start(attack(name)) if titles.explained("attack", name) else name
+
+
+def defense_first(name: str) -> str:
+    """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
+    return start(defense(name)) if titles.explained("defense", name) else name
+
+
+def start(text: str) -> str:
+    """A text that starts a sentence: its first letter is a capital one."""
+    return text[:1].upper() + text[1:]
 
 
 def delta(value: float) -> str:

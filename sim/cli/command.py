@@ -24,7 +24,8 @@ Put a hospital consortium's federated-learning design on trial before it is depl
   wardround audit    [OVERRIDES]        what private training spends, measured beside its claim
   wardround explain  [OVERRIDES]        what would run, who sees what, conflicts, time; runs nothing
   wardround list     [GROUP]            attacks, rules, threats, ...: one line each, with the paper
-  wardround report   DIR...             rebuild the report from a folder's evidence
+  wardround report   DIR                rebuild the report from a folder's evidence
+  wardround report   BEFORE AFTER       what a change of design changed, in figures and criteria
   wardround completion SHELL            what makes bash, zsh or fish complete these words
 
 Overrides are Hydra's, as in:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import yaml
 from rich.table import Table
 from rich.text import Text
 
+from sim import titles
+from sim.cli import printed
 from sim.cli.screen import Screen, plain_table
 from sim.config.choices import options
 from sim.config.groups import STACK
 from sim.config.settings import ORDERED
+from sim.config.words import JSON
 from sim.errors import InputError
 from sim.plugins import CONF
 from sim.study.facts import facts
+from sim.types import Node
 from threats.catalog import Threat
 from threats.catalog import load as load_threats
 
+CHOICES = "wardround.choices/1"  # the form of what --json prints
 GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
 INDENT = 2  # columns before a line's label
@@ -32,6 +37,7 @@ USAGE = f"""\
 wardround list           everything there is to choose from
 wardround list GROUP...  of these groups only: {", ".join(GROUPS)}
 wardround list WORD...   choices with the word in name or description, as in: wardround list krum
+  --json                 the same as one JSON object
 """
 
 
@@ -45,7 +51,12 @@ def show(words: Sequence[str]) -> None:
     if "--help" in words or "-h" in words:
         screen.print(USAGE, end="", soft_wrap=True)
         return
-    parts = [(PLURALS.get(word, word), _chosen(PLURALS.get(word, word))) for word in words]
+    asked = [PLURALS.get(word, word) for word in words if word != JSON]
+    parts = [(word, _chosen(word)) for word in asked]
+    if len(asked) < len(words):
+        found = [chosen for _, chosen in parts] or [_all(group) for group in GROUPS]
+        printed.show(_described(found))
+        return
     for word, chosen in parts or [(group, _all(group)) for group in GROUPS]:
         for group, names in chosen.items():
             if group in ("defense", "threats"):
@@ -55,6 +66,26 @@ def show(words: Sequence[str]) -> None:
                     screen.print(line, soft_wrap=True)
         if word not in GROUPS:
             screen.print(f"{sum(map(len, chosen.values()))} choices with {word!r}")
+
+
+def _described(found: Sequence[Mapping[str, list[str]]]) -> Node:
+    """Choices as plain values, by group and name; docs/json.md sketches them."""
+    values: dict[str, Node] = {}
+    for chosen in found:
+        for group, names in chosen.items():
+            values.setdefault(group, {}).update({name: _facts(group, name) for name in names})
+    return {"schema": CHOICES, "groups": values}
+
+
+def _facts(group: str, name: str) -> Node:
+    """What is known of one choice, by its label."""
+    if group == "defense":
+        return {"stands for": stands_for(name)}
+    if group == "threats":
+        threat = next(one for one in _known_threats() if one.id == name)
+        status = threat.untested.status
+        return {"threat": threat.name, "attacks": list(threat.attacks), "when not run": status}
+    return dict(facts(group, name))
 
 
 def _chosen(word: str) -> dict[str, list[str]]:
@@ -87,7 +118,7 @@ def _occurs(word: str, group: str, name: str) -> bool:
     if group == "threats":
         shown = next(_threat_row(threat) for threat in _known_threats() if threat.id == name)
     elif group == "defense":
-        shown = (name, stands_for(name))
+        shown = (name, titles.defense(name), stands_for(name))
     else:
         shown = (name, *facts(group, name).values())
     return word.casefold() in " ".join(shown).casefold()
@@ -100,10 +131,13 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
     room = max(NARROWEST, width - INDENT - LABEL)
     for name in names:
         known = dict(facts(group, name))
-        yield Text.assemble(
-            (name, "bold"),
-            *(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known),
-        )
+        title = known.pop("title", name)
+        named = Text.assemble((name, "bold"), "" if title == name else f"  {title}")
+        kinds = "".join(f"  {label}: {known.pop(label)}" for label in IN_HEADING if label in known)
+        if named.cell_len + len(kinds) <= width:
+            yield named.append(kinds)
+        else:
+            yield from (named, Text(kinds))
         for label, text in known.items():
             lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
             for place, line in enumerate(lines):
@@ -112,9 +146,9 @@ def _plugins(group: str, names: Sequence[str], width: int) -> Iterator[Text]:
 
 
 def _presets(names: Sequence[str]) -> Table:
-    table = plain_table("defense", ("name", "stands for"))
+    table = plain_table("defense", ("name", "plain name", "stands for"))
     for name in names:
-        table.add_row(name, stands_for(name))
+        table.add_row(name, titles.defense(name), stands_for(name))
     return table
 
 
@@ -122,7 +156,7 @@ def stands_for(name: str) -> str:
     """The parts of a preset, as they are chosen on the command line."""
     node = yaml.safe_load((CONF / "defense" / f"{name}.yaml").read_text(encoding="utf-8"))
     parts = [
-        f"{key.removeprefix('override /')}={value}"
+        f"{key.removeprefix('override /')}={value}".replace("'", "")
         for item in node.get("defaults", [])
         for key, value in item.items()
     ]

@@ -64,6 +64,7 @@ def new(words: Sequence[str]) -> None:
         "name": name,
         "package": f"own_{name}",
         "class_name": _class_name(name),
+        "title": name.replace("_", " "),
     }
     for path in files.all_or_none("new", _contents(kind, Path(folder), values)):
         print(path)

@@ -45,6 +45,12 @@ def _flat(key: str, value: object) -> Iterator[tuple[str, Value]]:
         yield key, value  # type: ignore[misc]  # a configuration holds plain values
 
 
+def texts(config: Mapping[str, object]) -> dict[str, str]:
+    """Every value of a configuration by its dotted key: texts as they are, others as JSON."""
+    found = flat(config)
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found}
+
+
 def columns(records: Sequence[RunRecord], *, every: bool = False) -> list[pl.Series]:
     """A typed column for each value that differs between the runs, or for ``every`` value.
 

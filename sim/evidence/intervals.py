@@ -180,6 +180,36 @@ def excess_interval(
     return Interval(max(CHANGE[0], mean - half), min(CHANGE[1], mean + half))
 
 
+def unpaired_interval(
+    before: Sequence[float],
+    after: Sequence[float],
+    reach: Range = CHANGE,
+    trials: tuple[int, int] | None = None,
+) -> Interval | None:
+    """The interval of the mean of ``after`` minus that of ``before``, which share no seed.
+
+    Welch's (1947): both vary as much as they do. Cut to ``reach``; None below two values on either
+    side. ``trials``: of each side where the values are rates; the standard error is then not taken
+    to be smaller than that of the counts, as in ``excess_interval``.
+    """
+    sides = (before, after)
+    if min(map(len, sides)) < 2:
+        return None
+    means = [math.fsum(values) / len(values) for values in sides]
+    squares = [
+        math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)
+        for values, mean in zip(sides, means, strict=True)
+    ]
+    total = math.fsum(squares)
+    shares = [square**2 / (len(values) - 1) for square, values in zip(squares, sides, strict=True)]
+    degrees = total**2 / math.fsum(shares) if total > 0 else float(len(before) + len(after) - 2)
+    if trials is not None:
+        total = max(total, sum(map(_one_more, means, trials)))
+    half = float(stdtrit(degrees, UPPER)) * math.sqrt(total)
+    difference = means[1] - means[0]
+    return Interval(max(reach.low, difference - half), min(reach.high, difference + half))
+
+
 def _one_more(rate: float, trials: int) -> float:
     """Variance of a rate with one success and one failure more."""
     padded = (rate * trials + 1) / (trials + 2)

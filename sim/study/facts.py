@@ -10,20 +10,27 @@ from typing import Any
 import yaml
 from hydra.utils import get_class
 
+from sim import titles
 from sim.plugins import CONF
 from sim.types import BY_AGGREGATOR, About
 
 
 @cache
 def facts(group: str, name: str) -> dict[str, str]:
-    """The facts about one choice, by label, that its plug-in or its configuration states."""
+    """The facts about one choice, by label, that its plug-in or its configuration states.
+
+    ``title``: its plain name, and ``does``: the sentence that goes with it.
+    """
     node = _plugin(yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8")))
+    title = titles.of(group, name)
+    named = {} if title is None else {"title": title.title, "does": title.plain}
     if node is None:
-        return {"is": "nothing"}
+        return named or {"is": "nothing"}
     found: Any = get_class(node["_target_"])
     about: About | None = getattr(found, "about", None)
     defaults = [f"{key}={_shown(value)}" for key, value in node.items() if key != "_target_"]
     stated = {
+        **named,
         "is": (found.__doc__ or "").strip().splitlines()[0].replace("``", ""),
         "defaults": "  ".join(defaults),
     }

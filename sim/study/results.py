@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import yaml
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from sim import evidence, files
+from sim import evidence, files, titles
+from sim.config.guard import FOREIGN
 from sim.evidence import RunRecord
 from sim.evidence.manifest import manifest
 from sim.study.compose import Refused
@@ -61,6 +63,21 @@ def write_tables(
     facts["attacks"] = list(dict.fromkeys(record.attack for record in runs))
     facts["defenses"] = list(dict.fromkeys(record.defense for record in runs))
     facts["refused"] = [asdict(cell) for cell in refused]
+    facts["titles"] = _titles_of_user(facts["attacks"], facts["defenses"])
     facts["evidence"] = evidence.head(folder)
     write_manifest(folder, facts)
     return everything
+
+
+def _titles_of_user(attacks: Sequence[str], defenses: Sequence[str]) -> Node:
+    """Plain names of choices of the user, from the folder of ``--config-dir``, where there is one.
+
+    A report reads evidence and manifest alone, so that it finds them nowhere else.
+    """
+    hydra = GlobalHydra.instance()
+    sources = hydra.config_loader().get_sources() if hydra.is_initialized() else []
+    names = {"attack": attacks, "defense": defenses}
+    found: Node = {}
+    for folder in (source.path for source in sources if source.provider == FOREIGN):
+        found = titles.of_user(Path(folder), names)
+    return found

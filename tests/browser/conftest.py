@@ -1,4 +1,4 @@
-"""The browser, and the pages that it opens: a comparison that was run, a verdict and a sweep."""
+"""The browser, and the pages that it opens: each kind that there is."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from reports import page, sweeps
+from reports import difference, page, sweeps
+from reports.audits import write
 from sim import evidence
+from sim.evidence import audits
 from tests import studies
 from tests.assessed import make_design
 from tests.browser import opening
-from tests.records import addressed, make_record
+from tests.records import addressed, make_record, with_figures
+from tests.reports.reading import grid
 from tests.reports.test_validation import validated
+from tests.sim.evidence.test_audits import made
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +45,27 @@ def verdict(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verdict")
     validated(folder, make_design())
     return folder / "report" / "index.html"
+
+
+@pytest.fixture(scope="session")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of audits of one claim."""
+    folder = tmp_path_factory.mktemp("audit")
+    for seed in range(3):
+        audits.append(folder, made(seed, claim=6.0))
+    return write(folder)
+
+
+@pytest.fixture(scope="session")
+def change(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of what differs between two comparisons."""
+    folder = tmp_path_factory.mktemp("change")
+    for place, scale in (("before", 0.0), ("after", 0.1)):
+        (folder / place).mkdir()
+        for record in grid():
+            figures = {"auroc": (record.value("auroc") or 0.0) + scale}
+            evidence.append(folder / place, addressed(with_figures(record, figures)))
+    return difference.write(folder / "before", folder / "after")[0]
 
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,7 @@ def wider_than(found: Opened, width: int) -> list[str]:
         return []
     reach = """width => [...document.querySelectorAll("body *")]
         .filter(one => one.getBoundingClientRect().right > width + 1)
+        .filter(one => !one.parentElement.closest(".wide, figure > div"))
         .map(one => one.outerHTML.slice(0, 120)).slice(0, 5)"""
     shown: list[str] = found.page.evaluate(reach, width)
     return shown or ["the page"]

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from reports.text import words
 from tests.browser.opening import WIDTHS, opened, serious, wider_than
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PAGES = ("comparison", "verdict", "sweep")
+PAGES = ("comparison", "verdict", "sweep", "audit", "change")
+STRONG = """all => all.filter(one => getComputedStyle(one).opacity > .5)
+    .map(one => [one.dataset.attack, one.dataset.defense].filter(Boolean).join(" "))"""
 
 
 @pytest.fixture(params=PAGES)
@@ -87,7 +90,7 @@ def test_a_search_in_a_table_hides_the_rows_that_do_not_match(
         assert all("sign_flip" in one and "median" in one for one in shown)
 
 
-def test_the_filters_act_on_every_table(browser: Any, comparison: Path) -> None:
+def test_the_filters_act_on_every_table_and_on_the_figures(browser: Any, comparison: Path) -> None:
     with opened(browser, comparison) as found:
         found.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         bar = found.page.get_by_role("form", name="Filters of the whole page")
@@ -97,6 +100,12 @@ def test_the_filters_act_on_every_table(browser: Any, comparison: Path) -> None:
         assert rows.count() > 0
         assert set(rows.evaluate_all("all => all.map(one => one.dataset.attack)")) == {"sign_flip"}
         assert set(rows.evaluate_all("all => all.map(one => one.dataset.defense)")) == {"median"}
+        drawn = found.page.locator("#fig-heat_map .on-page [data-attack][data-defense]")
+        strong = drawn.evaluate_all(STRONG)
+        assert drawn.count() > len(strong)
+        assert set(strong) == {"sign_flip median"}
+        of_defenses = found.page.locator("#fig-tradeoff .on-page [data-defense]")
+        assert of_defenses.count() > len(of_defenses.evaluate_all(STRONG)) > 0
         bar.get_by_role("button", name="Show all").click()
         found.page.wait_for_function("!document.querySelector('main .hidden, main .faded')")
 
@@ -168,18 +177,20 @@ def test_the_keyboard_reaches_the_contents_a_table_and_its_cells(
         assert not found.page.locator("#tip").is_visible()
 
 
+@pytest.mark.parametrize("place", ["#attacks-table tr{} td >> nth=2", "#fig-heat_map svg {}"])
 def test_a_tip_states_value_interval_worst_seed_seeds_and_runs(
-    browser: Any, comparison: Path
+    browser: Any, comparison: Path, place: str
 ) -> None:
     with opened(browser, comparison) as found:
+        found.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         about = "[data-attack='sign_flip'][data-defense='median']"
-        row = found.page.locator(f"#attacks-table tr{about}")
-        found.page.locator("details", has=row).first.evaluate("one => one.open = true")
-        row.locator("td").nth(2).hover()
+        place_of = found.page.locator(place.format(about)).first
+        place_of.scroll_into_view_if_needed()
+        place_of.hover(force="svg" in place)  # the text of a cell lies on it
         tip = found.page.locator("#tip")
         tip.wait_for(state="visible")
         text = tip.inner_text()
-        assert text.startswith("sign_flip under median")
+        assert text.startswith(f"{words.attack('sign_flip')} under {words.defense('median')}")
         for part in ("AUROC 0.", " to ", "Lowest seed 0.", " seeds", " runs: "):
             assert part in text
 
@@ -188,8 +199,9 @@ def test_a_button_copies_a_command(browser: Any, comparison: Path) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
     with opened(browser, comparison, permissions=allowed) as found:
         code = found.page.locator("#repeat pre code")
-        found.page.get_by_role("button", name="Copy: wardround compare").first.click()
-        found.page.get_by_role("button", name="Copy").get_by_text("Copied").wait_for()
+        button = found.page.locator("#repeat pre").get_by_role("button", name="Copy: wardround")
+        button.click()
+        button.get_by_text("Copied").wait_for()
         assert found.page.evaluate("navigator.clipboard.readText()") == code.inner_text().strip()
 
 
@@ -214,3 +226,21 @@ def test_on_paper_there_are_no_controls_and_details_are_open(
         assert not found.page.locator(".bar, .tools, .copy, .skip").filter(visible=True).count()
         pdf = found.page.pdf(prefer_css_page_size=True)
         assert pdf.startswith(b"%PDF")
+
+
+def test_arrow_keys_lead_from_cell_to_cell_of_a_figure(browser: Any, comparison: Path) -> None:
+    with opened(browser, comparison) as found:
+        start = found.page.locator("#fig-heat_map .on-page [tabindex='0']")
+        assert start.count() == 1
+        start.focus()
+        names = [start.evaluate("one => ({...one.dataset})")]
+        for key in ("ArrowDown", "ArrowRight"):
+            found.page.keyboard.press(key)
+            names.append(found.page.evaluate("({...document.activeElement.dataset})"))
+        first, below, right = ((one["attack"], one["defense"]) for one in names)
+        assert first[0] == below[0]
+        assert first[1] != below[1] == right[1]
+        assert right[0] != below[0]
+        found.page.locator("#tip").wait_for(state="visible")
+        stated = found.page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert words.defense(right[1]) in stated

@@ -157,7 +157,7 @@ def test_compare_runs_what_rules_allow_and_states_the_rest(tmp_path, capfd, monk
         ("none", 1),
         ("sign_flip", 1),
     ]
-    line = "krum is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
+    line = "Krum (krum) is not defined with n_hostile=1: n_rows=4, n_hostile=1: Krum needs"
     assert line in " ".join(capfd.readouterr().out.split())
     assert line in (tmp_path / "report" / "index.html").read_text()
 
@@ -273,7 +273,7 @@ REFUSED = [
 def test_refusals_are_stated_once_for_each_defense_with_the_first_reason():
     assert breakdown.limits([], REFUSED) == {"krum": 5}
     assert undefined.sentences(REFUSED) == [
-        "krum is not defined with n_hostile=5 to 6: because of 5"
+        "Krum (krum) is not defined with n_hostile=5 to 6: because of 5"
     ]
 
 
@@ -366,10 +366,13 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
     html = page.write_report(tmp_path).read_text()
     text = " ".join(text_of(html).split())
     assert 'id="fig-breakdown"' in html
-    assert "krum is not defined with n_hostile=5: because of 5" in text
+    assert "Krum (krum) is not defined with n_hostile=5: because of 5" in text
     assert "this page shows the runs with 1 of 6 hospitals hostile" in text
-    assert "With no defense, alie lowers AUROC by at least 0.05 from 1 hostile hospital on." in text
-    assert "Under krum it takes 2 hostile hospitals." in text
+    assert (
+        "With no defense, hidden shift lowers AUROC by at least 0.05 from 1 hostile hospital on."
+        in text
+    )
+    assert "Under Krum it takes 2 hostile hospitals." in text
     assert "Each line" not in text
     # runs with 5 hostile are only in the sections on numbers and on training that broke down
     assert (
@@ -390,7 +393,7 @@ def found(**breaks):
 
 def test_found_states_what_withstands_most():
     assert found(none=2) == [
-        "With no defense, alie lowers AUROC by at least 0.05 from 2 hostile hospitals on."
+        "With no defense, hidden shift lowers AUROC by at least 0.05 from 2 hostile hospitals on."
     ]
     assert found(krum=2, median=None) == [
         "Under median (up to 3) no attack tried is shown to lower it by that much: intervals end"
@@ -398,7 +401,7 @@ def test_found_states_what_withstands_most():
     ]
     assert found(krum=2, median=3) == ["Under median it takes the most: 3 hostile hospitals."]
     assert found(krum=2, median=2) == ["Under every defense tried it takes 2 hostile hospitals."]
-    assert found(krum=1) == ["Under krum it takes 1 hostile hospital."]
+    assert found(krum=1) == ["Under Krum it takes 1 hostile hospital."]
 
 
 def test_one_number_makes_no_section_on_numbers():
@@ -411,14 +414,14 @@ def test_terminal_states_breakdown_points_and_refusals():
     assert "1 of 6 hospitals hostile" in text
     assert "krum 2 alie" in text
     assert "no defense 1 alie" in text
-    assert "krum is not defined with n_hostile=5: because of 5" in text
+    assert "Krum (krum) is not defined with n_hostile=5: because of 5" in text
 
 
 def test_attacks_that_knew_the_defense_are_named():
     texts = findings.asked(
         [make_record(attack=a, adaptive=a == "fang") for a in ("none", "fang", "alie")]
     )
-    assert texts[-1].startswith("fang (marked *) knew each defense")
+    assert texts[-1].startswith("Counter-trend push (marked *) knew each defense")
     assert texts[-1].endswith("The others were not shown it.")
     assert "marked *" not in " ".join(findings.asked([make_record(attack="alie")]))
 
@@ -471,7 +474,7 @@ def test_a_rule_that_takes_one_hospital_is_named():
     records = [make_record(attack="alie", defense="krum", more=KRUM)]
     (text,) = weights.single(weights.selections(records), 6, 1)
     assert text.startswith(
-        "krum: the update of one hospital is the whole step of a round. The other 5 are left out"
+        "Krum: the update of one hospital is the whole step of a round. The other 5 are left out"
     )
     assert "precision cannot exceed 20 % (1 of 5)" in text
     half = make_selection([0.2] * 5 + [0], [0, 0, 0, 0, 0, 1])

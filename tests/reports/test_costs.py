@@ -110,7 +110,7 @@ def test_only_runs_that_nobody_attacks_count() -> None:
 def test_the_sentence_names_who_has_the_least_influence_and_what_that_does() -> None:
     (text,) = costs.least(costs.costs(study()))
     assert (
-        "krum takes 0.30 of an equal share of the update of hospital_1, the most different hospital"
+        "Krum takes 0.30 of an equal share of the update of hospital_1, the most different hospital"
         " (100 training" in text
     )
     assert "The AUROC of its own patients changes by \N{MINUS SIGN}0.150 (95 % interval" in text

@@ -264,7 +264,7 @@ def test_many_attacks_make_small_cells_that_still_state_mean_and_worst_seed():
 def test_attacks_that_knew_the_defense_are_starred():
     records = [make_record(attack=a, adaptive=a == "fang") for a in ("none", "fang", "alie")]
     texts = words_in(draw("heat_map", records))
-    assert {"no attack", "fang *", "alie"} <= set(texts)
+    assert {"no attack", "counter-trend push *", "hidden shift"} <= set(texts)
 
 
 def test_many_defenses_are_ranked_by_what_the_worst_attack_leaves():
@@ -332,7 +332,7 @@ def test_breakdown_lines_start_where_nobody_is_hostile_and_mark_the_limit_of_the
     ]
     table = breakdown.by_number([record for cell in cells for record in hostile(*cell)])
     figure = multiples.breakdown(table, style.PAGE, style.looks(["x", "y"]), {"x": 2})
-    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "alie")
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "hidden shift")
     lines = {line.get_color(): line for line in panel.lines if line.get_marker() == "o"}
     assert list(lines[style.BLUE].get_ydata()) == pytest.approx([0.9, 0.8])
     assert list(lines[style.VERMILION].get_ydata()) == pytest.approx([0.8, 0.7])

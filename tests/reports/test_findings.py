@@ -32,12 +32,13 @@ def test_the_worst_attacks_are_those_with_the_most_mean_harm():
 def test_found_names_the_worst_attack_and_the_best_defense():
     texts = {one.topic: one.text for one in findings.found(grid())}
     assert (
-        "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.300"
+        "Sign flipping with no defense harms the model: in each of 3 seeds AUROC fell by at least"
+        " 0.300"
         " (3 of 3 lost" in texts["Without a defense"]
     )
     assert "mean change \N{MINUS SIGN}0.320, 95 % interval" in texts["Without a defense"]
     assert texts["Best defense tried"].startswith(
-        "Of the defenses tried, krum (AUROC 0.810 under sign_flip, its worst attack"
+        "Of the defenses tried, Krum (AUROC 0.810 under sign flipping, its worst attack"
     )
 
 
@@ -51,7 +52,8 @@ def test_harm_within_the_interval_is_called_neither_harm_nor_its_absence():
         for one in findings.found([*(make_record(seed=s) for s in range(3)), *noisy])
     }
     assert texts["Without a defense"].startswith(
-        "Not decided with 3 seeds: sign_flip (1 of 3 seeds lost 0.05 or more, the largest change"
+        "Not decided with 3 seeds: sign flipping (1 of 3 seeds lost 0.05 or more, the largest"
+        " change"
         " \N{MINUS SIGN}0.100"
     )
     assert "no loss" not in texts["Without a defense"]
@@ -76,7 +78,7 @@ def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
         return dict(findings.found(records))["Best defense tried"]
 
     assert re.match(
-        r"No best defense is shown: krum \(.*\) and median \(.*\) are not distinguished with 3"
+        r"No best defense is shown: Krum \(.*\) and median \(.*\) are not distinguished with 3"
         r" seeds.",
         best((0.03, 0.0, 0.01)),
     )
@@ -101,7 +103,7 @@ def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
     ]
     assert "Best defense tried" in dict(findings.found(records))
     assert "Best defense tried" not in dict(findings.found(idle))
-    assert "3 runs of sign_flip against krum: the attack did nothing" in " ".join(
+    assert "3 runs of sign flipping against Krum: the attack did nothing" in " ".join(
         findings.cautions(idle)
     )
 
@@ -115,7 +117,7 @@ def test_many_cautions_of_one_kind_are_cut_and_counted():
         text for text in findings.cautions(idle) if "did nothing" in text or "same holds" in text
     ]
     assert len(texts) == findings.MOST_CAUTIONS
-    assert texts[0].startswith("1 run of a0 against krum")
+    assert texts[0].startswith("1 run of a0 against Krum")
     assert texts[-1] == "The same holds in 4 more cells, marked † below."
 
 
@@ -129,7 +131,7 @@ def test_missing_controls_and_single_seeds_are_stated():
         for record in grid()
         if (record.attack, record.defense, record.seed) != ("none", "krum", 1)
     ]
-    assert "missing for sign_flip with krum" in " ".join(findings.cautions(partial))
+    assert "missing for sign flipping with Krum" in " ".join(findings.cautions(partial))
     assert findings.cautions(grid()) == []
 
 
@@ -137,8 +139,8 @@ def test_nothing_recovered_is_stated_with_its_bound_and_no_protection():
     texts = dict(findings.found(everything()))
     upper = words.share(rate_interval(0, 192)[1])
     assert (
-        f"Under sum none was recovered; a true share of up to {upper} would still fit"
-        in texts["Records recovered"]
+        f"Under secure aggregation none was recovered; a true share of up to {upper} would still"
+        " fit" in texts["Records recovered"]
     )
 
 
@@ -146,7 +148,7 @@ def test_crowd_compares_the_smallest_and_the_largest_sum():
     (text,) = findings.crowd(tables.inversions(everything()))
     assert (
         "Where 8 records are summed in what the attacker saw (no defense), 38 % were recovered;"
-        " where 64 are (sum), 0 %."
+        " where 64 are (secure aggregation), 0 %."
     ) in text
     assert findings.crowd(tables.inversions([])) == []
 
@@ -157,7 +159,10 @@ def test_single_updates_are_stated_with_who_pooled_what_and_how_small_a_sum_is_l
         record = make_record(attack="collusion", defense="secagg", isolation=made)
         return {one.topic: one.text for one in findings.found([record])}["Single updates"]
 
-    start = "collusion under secagg: the aggregator and 1 of 6 hospitals recovered"
+    start = (
+        "Collusion against a sum under secure aggregation: the aggregator and 1 of 6 hospitals"
+        " recovered"
+    )
     assert text() == (
         f"{start} no honest hospital's update; the smallest sum that was held is of 5 honest"
         " hospitals."
@@ -174,7 +179,8 @@ def test_single_updates_are_stated_with_who_pooled_what_and_how_small_a_sum_is_l
         " hospital."
     )
     assert text(smallest=None, colluding=()) == (
-        "collusion under secagg: the aggregator recovered no honest hospital's update, and held no"
+        "Collusion against a sum under secure aggregation: the aggregator recovered no honest"
+        " hospital's update, and held no"
         " sum of any."
     )
 

@@ -49,7 +49,7 @@ def test_fields_are_written_out_and_colored_by_what_is_right() -> None:
     colors = [to_hex(one.get_facecolor()).upper() for one in left.patches]
     # age: guess, typical row; sex: guess, typical row
     assert colors == [RIGHT, WRONG, WRONG, RIGHT]
-    assert left.get_title(loc="left") == "hospital_0, tableak: not recovered\nno defense"
+    assert left.get_title(loc="left") == "hospital_0, table inversion: not recovered\nno defense"
     unread = gallery(shown(UNREAD), style.PAGE).axes[0]
     assert [one.get_text() for one in unread.texts].count("none") == 2
 
@@ -64,8 +64,10 @@ def test_images_are_drawn_as_images_in_their_own_range() -> None:
     ]
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert titles == [
-        "Truth", "hospital_1, tableak: recovered\nno defense\nNearest guess", "Needs no attack",
-    ]  # fmt: skip
+        "Truth",
+        "hospital_1, table inversion: recovered\nno defense\nNearest guess",
+        "Needs no attack",
+    ]
 
 
 def test_records_of_data_that_is_not_public_are_drawn_on_demand_alone() -> None:

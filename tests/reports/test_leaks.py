@@ -7,7 +7,7 @@ from reports.analysis import leaks, membership, tables
 from reports.analysis.backdoors import backdoors
 from reports.figures import style
 from reports.figures.heat_map import ROOMY, heat_map
-from reports.text import findings
+from reports.text import findings, words
 from tests.records import make_inversion, make_record
 from tests.reports.reading import printed
 from tests.reports.test_membership import inferred
@@ -59,7 +59,13 @@ def test_what_was_read_is_stated_over_seeds_with_the_most_and_its_null():
 def test_the_heat_map_has_what_was_read_beside_the_model():
     figure = drawn(study())
     texts = words_in(figure)
-    assert {"analytic_inversion", "lira", "50 %", "most 62 %", "shuffled 12 %"} <= set(texts)
+    assert {
+        "analytic inversion",
+        "membership by LiRA",
+        "50 %",
+        "most 62 %",
+        "shuffled 12 %",
+    } <= set(texts)
     (area,) = [one for one in leaks.leaks(study()) if (one.attack, one.defense) == ("lira", "none")]
     assert {f"{area.value:.3f}", f"highest {area.most:.3f}", f"null {area.null:.3f}"} <= set(texts)
     strip = figure.axes[-1]
@@ -81,7 +87,8 @@ def test_a_study_without_reading_attacks_has_no_scale_for_them():
 def test_the_terminal_states_the_area_beside_its_null():
     text = printed(terminal.closing(study()))
     (area,) = [one for one in leaks.leaks(study()) if (one.attack, one.defense) == ("lira", "none")]
-    assert f"{area.value:.3f} [{area.most:.3f}] null {area.null:.3f}" in text
+    (line,) = [line for line in text.splitlines() if line.startswith(words.attack("lira"))][:1]
+    assert line.split()[-3:] == [f"{area.value:.3f}", f"{area.most:.3f}", f"{area.null:.3f}"]
     assert "0.5 is guessing" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -90,17 +97,18 @@ def test_the_terminal_sums_up_what_many_attacks_read():
     many = [make_record(attack=f"attack_{i:02}", seed=s) for i in range(20) for s in range(3)]
     text = printed(terminal.closing([*study(), *many]))
     assert "50 %" in text
-    assert " null " in text
+    assert "null: that where nothing is to find" in text
+    assert "worst of 0" not in printed(terminal.closing(study()))
 
 
 def test_findings_tell_who_can_be_recognized_and_whether_it_is_more_than_guessing():
     (first, second) = findings.members(membership.cells(study()))
-    assert first.startswith("lira, by whoever may ask the final model, tells records")
+    assert first.startswith("Membership by LiRA, by whoever may ask the final model, tells records")
     assert "where there is nothing to find" in first
     assert "at 1 % false positives" in first
     assert "not decided" not in first
     assert second.startswith("The same attack has 0.")
-    assert second.endswith("under secagg.")
+    assert second.endswith("under secure aggregation.")
     guessed = [inferred(seed, "none", 0.0) for seed in range(3)]
     (text,) = findings.members(membership.cells(guessed))
     assert "whether that is more than guessing is not decided with 3 seeds" in text

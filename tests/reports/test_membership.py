@@ -83,7 +83,7 @@ def test_the_curve_is_drawn_as_it_is_with_bounds_and_guessing() -> None:
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert axes.get_title(loc="left") or axes.get_title()
     drawn = {line.get_label(): line for line in axes.get_lines()}
-    for cell, label in zip(cells, ("no defense", "dp_record"), strict=True):
+    for cell, label in zip(cells, ("no defense", "record-level DP"), strict=True):
         line = drawn[label]
         np.testing.assert_allclose(line.get_xdata(), np.maximum(cell.curve.false, 1e-3))
         np.testing.assert_allclose(line.get_ydata(), np.maximum(cell.curve.true, 1e-3))
@@ -94,7 +94,7 @@ def test_the_curve_is_drawn_as_it_is_with_bounds_and_guessing() -> None:
     guessing = axes.get_lines()[0]
     np.testing.assert_array_equal(guessing.get_xdata(), guessing.get_ydata())
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert shown == ["no defense", "dp_record"]
+    assert shown == ["no defense", "record-level DP"]
 
 
 def test_exceeded_privacy_comes_before_everything_else() -> None:

@@ -72,7 +72,7 @@ def test_the_page_takes_the_order_of_the_manifest(folder):
         {"attacks": ["none", "zero", "alie"], "defenses": ["none", "krum"]},
     )
     text = text_of(page.write_report(where).read_text())
-    assert "Attacks tried: zero and alie." in text
+    assert "Attacks tried: canceling updates (zero) and hidden shift (alie)." in text
 
 
 def test_visibility_and_conflicts_name_the_designs_that_have_them():
@@ -86,11 +86,11 @@ def test_visibility_and_conflicts_name_the_designs_that_have_them():
         make_record(defense="sum", visibility=[summed, hostile], conflicts=[make_conflict()]),
     ]
     assert sections.visibility(records) == [
-        {"party": "aggregator", "sees": "updates", "defenses": ["no defense", "krum"]},
-        {"party": "aggregator", "sees": "a sum", "defenses": ["sum"]},
+        {"party": "aggregator", "sees": "updates", "defenses": ["no defense", "Krum"]},
+        {"party": "aggregator", "sees": "a sum", "defenses": ["secure aggregation"]},
         {"party": "hostile", "sees": "all", "defenses": ["every design"]},
     ]
-    assert [one["defenses"] for one in sections.conflicts(records)] == [["sum"]]
+    assert [one["defenses"] for one in sections.conflicts(records)] == [["secure aggregation"]]
 
 
 def test_visibility_tables_state_what_a_defense_changes_once_for_all_designs_that_do():
@@ -109,12 +109,12 @@ def test_visibility_tables_state_what_a_defense_changes_once_for_all_designs_tha
         {
             "assets": assets,
             "rows": {"the aggregator": ["sees", "derives"]},
-            "defenses": ["no defense", "krum"],
+            "defenses": ["no defense", "Krum"],
         },
         {
             "assets": assets,
             "rows": {"the aggregator": ["sees -> no", "derives -> sees"]},
-            "defenses": ["sum"],
+            "defenses": ["secure aggregation"],
         },
     ]
     html = html_of(records)
@@ -132,7 +132,10 @@ def test_gallery_shows_equal_reconstructions_once():
         for s in range(2)
     ]
     groups = sections.gallery(records, show_reconstructions=False)
-    assert [group["defenses"] for group in groups] == [["no defense", "krum"], ["sum"]]
+    assert [group["defenses"] for group in groups] == [
+        ["no defense", "Krum"],
+        ["secure aggregation"],
+    ]
 
 
 def test_settings_are_those_that_all_runs_share():
@@ -151,10 +154,12 @@ def test_page_has_every_part_and_its_figures(whole):
         "heat_map",
         "tradeoff",
         "hospital_effects",
+        "hospital_scores",
         "convergence",
         "reconstruction",
         "gallery",
         "privacy_spent",
+        "privacy_utility",
     }
     sections = (
         "answer",
@@ -286,8 +291,8 @@ def test_each_field_is_scored_beside_rows_that_need_no_attack_with_what_the_atta
         for s in range(2)
     ]
     text = " ".join(text_of(html_of(records)).split())
-    assert "tableak no defense age 8 75 % 0.80 25 % 50 % 50 %" in text
-    assert "tableak no defense sex 8 100 % \N{EN DASH} 50 % 50 % 0 %" in text
+    assert "table inversion tableak no defense age 8 75 % 0.80 25 % 50 % 50 %" in text
+    assert "table inversion tableak no defense sex 8 100 % \N{EN DASH} 50 % 50 % 0 %" in text
     assert "88 % of the fields of 8 attacked records were guessed right, 38 % from shuffled" in text
     assert "All fields of 6 records were right; 4 were singled out" in text
     assert "surest, 100 % were right, of the other half 75 %" in text
@@ -343,7 +348,7 @@ def test_idle_defense_is_stated_at_the_top():
         for s in range(2)
     ]
     html = text_of(html_of(records))
-    assert "2 runs of no attack against clip: the defense did nothing" in html
+    assert "2 runs of no attack against norm clipping: the defense did nothing" in html
     assert html.index("the defense did nothing") < html.index("What was asked")
 
 
@@ -404,7 +409,7 @@ def test_designs_that_lost_the_same_replies_share_a_row():
     records.append(make_record(attack="x", defense="median", screened=2 * lost))
     assert [(row["n"], row["defenses"]) for row in sections.screened(records)] == [
         (2, ["median"]),
-        (1, ["no defense", "krum"]),
+        (1, ["no defense", "Krum"]),
     ]
 
 

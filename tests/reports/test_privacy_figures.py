@@ -76,7 +76,7 @@ def test_many_hospitals_are_gray_beyond_the_colors() -> None:
     colors = [one.lines[0].get_color() for one in axes.containers]
     assert colors[0] == style.BLACK
     assert len(set(colors[1:7])) == 6
-    assert set(colors[7:]) == {style.FAINT}
+    assert set(colors[7:]) == {style.SOFT}
     assert len(legend(axes)) == 7
 
 
@@ -138,10 +138,10 @@ def test_a_clip_is_a_thin_line_a_seed_and_a_thick_one_for_their_median() -> None
     thick = {line.get_label(): line for line in axes.get_lines() if line.get_linewidth() == 2}
     thin = [line for line in axes.get_lines() if line.get_linewidth() < 1]
     assert len(thin) == 6
-    np.testing.assert_allclose(thick["dp_hospital"].get_ydata(), 16.0 / np.arange(1, 5))
+    np.testing.assert_allclose(thick["hospital-level DP"].get_ydata(), 16.0 / np.arange(1, 5))
     assert axes.get_yscale() == "log"
     figure.draw_without_rendering()
     ticks = [label.get_text() for label in axes.get_yticklabels()]
     assert {"1", "2", "5", "10"} <= set(ticks)
     assert "Euclidean" in axes.get_ylabel()
-    assert legend(axes) == ["none", "dp_hospital"]
+    assert legend(axes) == ["no defense", "hospital-level DP"]

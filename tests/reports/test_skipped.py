@@ -60,7 +60,8 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
         (
             [make_skip(1), make_skip(3, replies=4)],
             (
-                "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 1),"
+                "Hostile dropout under Krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in"
+                " round 1),"
                 " because 4 to 5 usable replies arrived where at least 7 must. Missing or unusable"
                 " were replies of hostile hospitals only, which stopped the training that way."
             ),
@@ -68,7 +69,8 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
         (
             [make_skip(1, hostile=[], honest=HONEST)],
             (
-                "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+                "Hostile dropout under Krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in"
+                " round 1), "
                 "because 5 usable replies arrived where at "
                 "least 7 must. Missing or unusable were replies of honest hospitals only."
             ),
@@ -76,7 +78,8 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
         (
             [make_skip(1), make_skip(2, honest=HONEST), make_skip(3, hostile=[], honest=HONEST)],
             (
-                "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1),"
+                "Hostile dropout under Krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in"
+                " round 1),"
                 " because 5 usable replies arrived where at least 7 must. Missing or unusable were"
                 " replies of hostile hospitals only, which stopped the training that way (in 1"
                 " round); honest hospitals only (in 1 round); hostile and honest hospitals (in 1"
@@ -86,7 +89,8 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
         (
             [make_skip(1, cause="refused", reason="root=a: none", hostile=[], honest=["a"])],
             (
-                "dropout under krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in round 1), "
+                "Hostile dropout under Krum: 1 of 8 rounds skipped (in 1 of 2 runs, the first in"
+                " round 1), "
                 "because the aggregation refused what arrived "
                 "(root=a: none). Missing or unusable were replies of honest hospitals only."
             ),
@@ -97,7 +101,8 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
                 for i in (5, 6)
             ],
             (
-                "dropout under krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in round 5), "
+                "Hostile dropout under Krum: 2 of 8 rounds skipped (in 1 of 2 runs, the first in"
+                " round 5), "
                 "because the aggregation refused what arrived "
                 "(for example they weigh 5 of 9)."
             ),
@@ -109,7 +114,8 @@ def test_nothing_is_stated_where_no_round_was_skipped() -> None:
                 make_skip(3),
             ],
             (
-                "dropout under krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in round 1),"
+                "Hostile dropout under Krum: 3 of 8 rounds skipped (in 1 of 2 runs, the first in"
+                " round 1),"
                 " 2 because the new weights were beyond what float32 can hold; 1 because 5 usable"
                 " replies arrived where at least 7 must. Missing or unusable were replies of"
                 " hostile hospitals only, which stopped the training that way (in 1 round)."
@@ -135,7 +141,7 @@ def test_the_most_frequent_reason_is_stated_and_nobody_is_blamed_without_an_atta
     )
     assert (
         text
-        == "no attack with no defense: 1 of 4 rounds skipped (round 2), because no usable reply"
+        == "No attack with no defense: 1 of 4 rounds skipped (round 2), because no usable reply"
         " arrived where at least 1 must. Replies were missing or unusable although no hospital"
         " attacked; the most frequent reason: values that are not finite."
     )
@@ -145,7 +151,7 @@ def test_evidence_from_before_the_reasons_were_recorded_is_not_given_one() -> No
     text, _ = skipped.sentences([make_record(skipped_rounds=[1, 2, 3])])
     assert (
         text
-        == "no attack with no defense: 3 of 4 rounds skipped (rounds 1 to 3), for reasons that this"
+        == "No attack with no defense: 3 of 4 rounds skipped (rounds 1 to 3), for reasons that this"
         " evidence does not hold."
     )
 
@@ -192,7 +198,8 @@ def test_of_a_run_that_skipped_every_round_no_figure_is_stated_and_each_fact_onc
     everything = stopped(*map(make_skip, range(1, 5)), figures=UNTRAINED, curve=curve)
     assert skipped.sentences([everything])[1:] == []
     assert broken.first([everything])[1:] == [
-        "dropout under krum: seed 0, no round gave a new model, so that no figure is defined and"
+        "Hostile dropout under Krum: seed 0, no round gave a new model, so that no figure is"
+        " defined and"
         " means leave it out."
     ]
     assert "convergence" in page.draw([sound()])
@@ -325,5 +332,5 @@ def test_the_page_states_how_many_replies_may_be_missing_by_design() -> None:
     ]
     html = html_of(records)
     assert f"<li>no defense and median: {spare}.</li>" in html
-    assert "<li>krum: none may be.</li>" in html
+    assert "<li>Krum: none may be.</li>" in html
     assert "Replies that may be missing" not in html_of([make_record()])

@@ -82,11 +82,13 @@ def items(markup: str, name: str) -> list[str]:
 
 
 def rows(markup: str, name: str) -> list[list[str]]:
-    """The cells of every table row of a section."""
+    """The cells of every table row of a section; of two names the one that one types."""
     bodies = re.findall(r"<tbody>(.*?)</tbody>", section(markup, name), re.DOTALL)
     lines = [line for body in bodies for line in re.findall(r"<tr.*?</tr>", body, re.DOTALL)]
+    small = r'[^<>]*<span class="iv"><code data-key="(.*?)">.*?</code></span>'
+    typed = [re.sub(small, r"\1", line) for line in lines]
     cells = r"<t[dh]\b.*?</t[dh]>"
-    return [[plain(cell) for cell in re.findall(cells, line, re.DOTALL)] for line in lines]
+    return [[plain(cell) for cell in re.findall(cells, line, re.DOTALL)] for line in typed]
 
 
 def everything_stated(markup: str) -> list[str]:
@@ -137,7 +139,8 @@ def test_the_terminal_states_the_same(name: str) -> None:
 def test_every_seed_of_a_ruinous_attack_is_counted_and_nothing_calls_it_harmless() -> None:
     text = " ".join(answers(study("breast7")[1])["Without a defense"])
     assert (
-        "sign_flip with no defense harms the model: in each of 3 seeds AUROC fell by at least 0.248"
+        "Sign flipping with no defense harms the model: in each of 3 seeds AUROC fell by at least"
+        " 0.248"
         " (3 of 3 lost" in text
     )
     assert "the lowest seed ends at 0.050" in text
@@ -159,9 +162,9 @@ def test_every_seed_of_a_ruinous_attack_is_counted_and_nothing_calls_it_harmless
 
 def test_backdoors_are_ranked_by_success_and_the_cost_of_the_best_stands_in_its_sentence() -> None:
     first, worse = answers(study("backdoors")[1])["Best against backdoors"]
-    assert first.startswith("Of the defenses tried, krum (")
+    assert first.startswith("Of the defenses tried, Krum (")
     assert "a round uses the updates of 1 of 12 hospitals" in first
-    assert re.findall(r"(\w+(?: \w+)?) \(\+", worse) == ["trimmed_mean", "signguard", "no defense"]
+    assert re.findall(r"(\w+(?: \w+)?) \(\+", worse) == ["trimmed mean", "SignGuard", "no defense"]
     assert [line[0] for line in rows(study("backdoors")[1], "backdoors")[:4]] == [
         "krum",
         "trimmed_mean",
@@ -176,10 +179,12 @@ def test_a_model_that_an_attack_leaves_without_an_auroc_in_every_seed_is_harmed(
     found = answers(page_of(records))
     assert (
         found["Without a defense"][0]
-        == "ipm with no defense harms the model: in each of 3 seeds it left one without an AUROC."
+        == "Inner-product manipulation with no defense harms the model: in each of 3 seeds it"
+        " left one without an AUROC."
     )
     assert found["Under the defenses"][0].startswith(
-        "Harm is shown under krum (ipm: 3 of 3 seeds lost 0.05 or more, 1 of them left"
+        "Harm is shown under Krum (inner-product manipulation: 3 of 3 seeds lost 0.05 or more, 1"
+        " of them left"
     )
     assert [line[7:9] for line in rows(page_of(records), "attacks") if line[0] == "ipm"] == [
         ["3 of 3", "harmed"]
@@ -207,7 +212,7 @@ def test_one_hospital_is_stated_to_pay_most_where_it_is_distinguished_from_all_o
         return " ".join(answers(page_of(runs))["Largest price"])
 
     assert (
-        "krum costs one hospital most: the Brier score (lower is better) of hospital_4 changes by"
+        "Krum costs one hospital most: the Brier score (lower is better) of hospital_4 changes by"
         " +0.210" in price(0.1)
     )
     assert "it is not distinguished from hospital_1." in price(0.2)

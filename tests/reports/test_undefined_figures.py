@@ -158,7 +158,8 @@ def test_a_mean_is_over_the_seeds_that_have_an_auroc_and_the_others_are_counted(
         evidence.append(tmp_path, addressed(record))
     page = write_report(tmp_path).read_text()
     assert (
-        "AUROC is not defined in 3 runs of random against no defense: all 4 test patients are with"
+        "AUROC is not defined in 3 runs of random updates against no defense: all 4 test patients"
+        " are with"
         " the condition." in page
     )
     shown = rendered(terminal.closing(records))

@@ -429,7 +429,7 @@ def test_a_search_for_the_smallest_change_is_shown(tmp_path: Path, smallest: lis
     text = read(tmp_path).of("next")
     assert "<b>In short. 5 of 6 changes were tried." in text
     assert "<i>the rule krum" in text
-    assert "0.175 under alie" in text
+    assert "0.175 under hidden shift" in text
     assert "a rule that is not defined (one rule) makes no design that can be run: no rows" in text
     assert not (tmp_path / "report" / "figures").exists()
     assert 'id="fig-search"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")

@@ -60,7 +60,7 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     r"\.py": STATISTICS,
     # the statistical term, and the key of a design file that states how much is run
     r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"
-    r"|threats/(consistency|system)\.py": (
+    r"|threats/(compared|consistency|system)\.py": (
         r"min_trials|of trials|many trials|\"trials\"|trial: (\{|Effort)"
     ),
     # the statistical term and that key, in the dictionary of files

@@ -3,7 +3,14 @@
 Seeds are the unit of every mean and interval; see ``pairs`` for how changes are taken.
 """
 
-from reports.analysis.tables.hospitals import clips, hospital_effects, spent, worst_hit
+from reports.analysis.tables.hospitals import (
+    clips,
+    hospital_effects,
+    hospital_scores,
+    privacy_utility,
+    spent,
+    worst_hit,
+)
 from reports.analysis.tables.outcomes import (
     curves,
     fields,
@@ -46,6 +53,7 @@ __all__ = [
     "fields",
     "gaps",
     "hospital_effects",
+    "hospital_scores",
     "hostile_act",
     "idle",
     "images",
@@ -57,6 +65,7 @@ __all__ = [
     "over_seeds",
     "paired",
     "pooled",
+    "privacy_utility",
     "reads_only",
     "runs",
     "screened",

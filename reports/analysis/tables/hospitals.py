@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from reports.analysis.tables.pairs import PAIRED, against, frame, over_seeds, paired
 from sim.evidence import RunRecord, intervals
 from sim.evidence.intervals import CHANGE
+from sim.evidence.metrics import METRICS
 from sim.types import TableRow
 
 HOSPITAL = {
@@ -57,6 +59,55 @@ def hospital_effects(records: Sequence[RunRecord]) -> pl.DataFrame:
     for part in (auroc, by_seed):
         effects = effects.join(part, on=by, how="left", maintain_order="left")
     return _by_defense(effects)
+
+
+def hospital_scores(records: Sequence[RunRecord], under: pl.DataFrame) -> pl.DataFrame:
+    """AUROC of each hospital with nobody attacking and under an attack, largest hospital first.
+
+    ``under``: by ``defense`` the ``attack``. One row a defense and hospital where both have an
+    AUROC: ``without`` and ``under``, means over the seeds in which both have it, and the change
+    ``harm`` between them, with ``_n``, ``_low`` and ``_high``.
+    """
+    pairs_ = set(under.select("attack", "defense").iter_rows())
+    rows = (
+        pair | {"attack": record.attack} | row
+        for record, pair in paired(records)
+        if record.attack == "none" or (record.attack, record.defense) in pairs_
+        for row in _hospital_rows(record)
+    )
+    table = frame(rows, HOSPITAL | {"attack": pl.String})
+    by = ("defense", "attack", "hospital")
+    changed = against(table, "attack_free", "auroc", on=("hospital",)).drop_nulls("auroc")
+    harm = over_seeds(changed, by, "auroc", "harm", CHANGE)
+    means = changed.group_by(by, maintain_order=True).agg(
+        pl.col("n_train").max(), without=pl.col("base").mean()
+    )
+    found = means.join(harm, on=by, maintain_order="left")
+    return _by_defense(found.with_columns(under=pl.col("without") + pl.col("harm")))
+
+
+def privacy_utility(records: Sequence[RunRecord]) -> pl.DataFrame:
+    """AUROC with nobody attacking of each defense with a record-level epsilon, and without privacy.
+
+    One row a defense and hospital, and one for ``all`` test patients, where there is an AUROC:
+    ``epsilon`` of the consortium, infinite for no defense, and the mean ``auroc`` with ``low`` and
+    ``high``. It is empty unless there are at least two epsilons.
+    """
+    alone = [record for record in records if record.attack == "none"]
+    budgets = {
+        record.defense: record.value("epsilon") for record in alone if record.privacy is not None
+    }
+    known = {name: value for name, value in budgets.items() if value is not None}
+    if any(record.defense == "none" for record in alone):
+        known["none"] = math.inf
+    rows = (row for record in alone if record.defense in known for row in _scored(record))
+    table = frame(rows, {**dict.fromkeys(("defense", "hospital"), pl.String), "auroc": pl.Float64})
+    by = ("defense", "hospital")
+    found = over_seeds(table, by, "auroc", "auroc", METRICS["auroc"].range)
+    found = found.rename({"auroc_low": "low", "auroc_high": "high"})
+    epsilon = pl.col("defense").replace_strict(known, default=None, return_dtype=pl.Float64)
+    points = found.with_columns(epsilon=epsilon)
+    return points if points["epsilon"].n_unique() > 1 else points.clear()
 
 
 def worst_hit(effects: pl.DataFrame) -> pl.DataFrame:
@@ -116,6 +167,17 @@ def _hospital_rows(record: RunRecord) -> Iterator[TableRow]:
             "n_train": one.n_train,
             "brier": record.value("brier", one.hospital),
             "auroc": record.value("auroc", one.hospital),
+        }
+
+
+def _scored(record: RunRecord) -> Iterator[TableRow]:
+    """The AUROC of a run on all test patients, and at each hospital."""
+    names = [None, *(one.hospital for one in record.hospitals)]
+    for name in names:
+        yield {
+            "defense": record.defense,
+            "hospital": "all" if name is None else name,
+            "auroc": record.value("auroc", name),
         }
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hydra.utils import get_class
 
+from sim import titles
 from sim.cli import listing
 from sim.config.choices import options
 from sim.plugins import CONF
@@ -93,3 +94,17 @@ def test_defaults_are_those_of_the_configuration_and_all_of_them(group: str) -> 
                 if isinstance(value, str) and value
                 else json.loads(text) == value
             )
+
+
+def test_plain_names_and_sentences_stand_beside_what_one_types(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for group in (*GROUPS, "consortium", "model"):
+        text = "\n".join(shown(group, 200, monkeypatch, capsys))
+        for name in options(group):
+            title = titles.of(group, name)
+            assert title is not None
+            assert title.title in text
+            assert title.plain in text
+    presets = shown("defense", 200, monkeypatch, capsys)
+    assert all(any(titles.defense(name) in line for line in presets) for name in options("defense"))

@@ -34,6 +34,10 @@ HOSTILE = (
     "../mine", "a/b", "mine.py", "import os", "${name}", "$name", "__init__", "mine\n", "mine;x",
     "\u043cine", "m\u0131ne", "mine\u202e", "9lives", "a" * 41, "lambda", "os\0",
 )  # fmt: skip
+NAMED = {
+    "rule": "The rule averages, in every coordinate, the values between the quartiles.",
+    "attack": "Each hostile hospital sends the mean of their honest updates turned around",
+}
 AMBIGUOUS = ("true", "null", "nan", "on", "view", "about")
 SMALL = ("consortium=heart12", "training.rounds=1", "model=logistic", "adversary.n_hostile=2")
 
@@ -63,7 +67,11 @@ def test_what_it_writes_passes_its_test_runs_and_is_clean(
     words = ("plugins=[own_mine]", "--config-dir", "conf", CHOSEN[kind], *SMALL)
     ran = called(tmp_path, "-m", "sim.cli.command", "run", *words, "hydra.run.dir=out")
     assert ran.returncode == 0, ran.stderr
-    assert (tmp_path / "out" / "report" / "index.html").is_file()
+    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert NAMED[kind] in page
+    rebuilt = called(tmp_path, "-m", "sim.cli.command", "report", "out")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert NAMED[kind] in (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
     for check in (("check", "--select=E,F,I,B,UP"), ("format", "--check")):
         linted = called(
             tmp_path, "-m", "ruff", *check, "--no-cache", "--isolated", "--line-length=100"

@@ -429,4 +429,4 @@ def test_a_word_that_occurs_nowhere_is_one_line_with_the_nearest_name(
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_report_tells_how_it_is_called(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", word]) == 0
-    assert "wardround report DIR..." in capsys.readouterr().out
+    assert "wardround report BEFORE AFTER" in capsys.readouterr().out

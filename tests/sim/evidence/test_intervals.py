@@ -12,7 +12,7 @@ from scipy import stats
 
 from sim.evidence import intervals
 from sim.evidence.intervals import CHANGE, HARMED, UNDECIDED, WITHIN, Interval
-from sim.evidence.metrics import SHARE
+from sim.evidence.metrics import ANY, SHARE
 
 DROP = 0.05
 SHARES = st.lists(st.floats(0, 1), min_size=2, max_size=6)
@@ -230,3 +230,34 @@ def test_the_cut_by_the_control_changes_no_sign_of_a_bound(
     assert plain is not None
     assert cut is not None
     assert (cut.high < 0, cut.low > 0) == (plain.high < 0, plain.low > 0)
+
+
+@given(st.data())
+def test_the_interval_of_two_groups_is_welchs(data: st.DataObject) -> None:
+    scores = st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True)
+    before, after = ([one / 100 for one in data.draw(scores)] for _ in range(2))
+    found = intervals.unpaired_interval(before, after, ANY)
+    assert found is not None
+    outside = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
+    assert found == (pytest.approx(outside.low, abs=1e-9), pytest.approx(outside.high, abs=1e-9))
+    cut = intervals.unpaired_interval(before, after)
+    assert cut == (max(-1, found.low), min(1, found.high))
+
+
+def test_two_groups_of_seeds_that_agree_have_a_point() -> None:
+    found = intervals.unpaired_interval([0.5, 0.5], [0.75, 0.75])
+    assert found == (0.25, 0.25)
+
+
+def test_two_groups_of_rates_are_no_certainty_where_seeds_agree() -> None:
+    """The variance of their counts by Agresti and Caffo holds the interval open."""
+    found = intervals.unpaired_interval([0.0, 0.0], [0.5, 0.5], CHANGE, (20, 40))
+    padded = [(1 / 22, 22), (21 / 42, 42)]
+    error = np.sqrt(sum(rate * (1 - rate) / n for rate, n in padded))
+    half = stats.t.ppf(0.975, 2) * error
+    assert found == (pytest.approx(0.5 - half), pytest.approx(min(1, 0.5 + half)))
+
+
+@pytest.mark.parametrize(("before", "after"), [([0.5], [0.1, 0.2]), ([0.1, 0.2], [])])
+def test_a_group_of_fewer_than_two_has_no_interval(before: list[float], after: list[float]) -> None:
+    assert intervals.unpaired_interval(before, after) is None

@@ -62,21 +62,21 @@ def test_a_cell_that_is_not_defined_stays_in_the_table_and_the_others_run(
     assert ("none", "none") in ran
     shown = f"not defined: needs {needs}" if needs else "not defined"
     assert shown in out
-    assert f"{name} is not defined" in out
+    assert f"({name}) is not defined" in out
     page = tmp_path / "report" / "index.html"
     assert shown in page.read_text()
     page.unlink()
     assert wardround("report", str(tmp_path)) == 0
     again = page.read_text()
     assert shown in again
-    assert f"{name} is not defined" in again
+    assert f"({name}) is not defined" in again
 
 
 def test_explain_states_what_is_not_defined(capfd: pytest.CaptureFixture[str]) -> None:
     assert wardround("explain", *FAST, "attacks=[sign_flip]", "defenses=[none,krum,median]") == 0
     assert (
-        "krum is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 = 5"
-        in " ".join(capfd.readouterr().out.split())
+        "Krum (krum) is not defined: n_rows=4, n_hostile=1: Krum needs n_rows >= 2*n_hostile + 3 ="
+        " 5" in " ".join(capfd.readouterr().out.split())
     )
 
 
@@ -150,8 +150,9 @@ def test_a_sentence_names_what_is_not_defined() -> None:
         )
     ]
     assert undefined.sentences(cells) == [
-        "krum is not defined with n_hostile=1 to 2: needs 1: x",
-        "alie is not defined under no defense and median with n_hostile=1: needs 1: x",
+        "Krum (krum) is not defined with n_hostile=1 to 2: needs 1: x",
+        "Hidden shift (alie) is not defined under no defense and median with n_hostile=1:"
+        " needs 1: x",
     ]
     assert undefined.cells(cells, 1)["alie", "median"] == "not defined: needs 1"
     assert ("none", "krum") not in undefined.cells(cells, 3)

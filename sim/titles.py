@@ -1,0 +1,191 @@
+"""Plain names: what people call the choices of a configuration group, and what each choice does.
+
+They stand in two comments at the head of a choice's file, before any value::
+
+    # title: sign flipping
+    # plain: Hostile hospitals send their honest updates turned around and lengthened.
+
+A preset of a defense may leave them out: its plain name is then made of those of its parts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sim.plugins import CONF
+from sim.types import Node
+
+JOINT: Final = "+"  # between names that stand for one together
+BESIDE: Final = " + "  # between their plain names
+LONGEST: Final = 60  # characters of a title
+MOST: Final = 300  # characters of a sentence
+PARTS: Final = ("steps", "aggregator", "secagg", "dp", "server_optimizer", "hardening")
+HEAD: Final = re.compile(r"# (title|plain): (.*\S)")
+
+
+@dataclass(frozen=True)
+class Title:
+    """What people call a choice, in the middle of a sentence, and one sentence on what it does.
+
+    >>> Title("sign flipping", "Hostile hospitals send their updates turned around.").title
+    'sign flipping'
+    """
+
+    title: str
+    plain: str
+
+
+Titles = Mapping[str, Mapping[str, Title]]  # by group and name
+_NONE: Final[Titles] = {}
+_MORE: ContextVar[Titles] = ContextVar("titles of choices of the user", default=_NONE)
+
+
+def attack(name: str) -> str:
+    """The plain name of an attack, or of several that run together; a name without one stays.
+
+    >>> attack("backdoor+model_replacement")
+    'backdoor + model replacement'
+    """
+    return _joined("attack", name)
+
+
+def defense(name: str) -> str:
+    """The plain name of a defense, made of those of its parts; a name without one stays.
+
+    >>> defense("secagg+dp_record")
+    'secure aggregation + record-level DP'
+    """
+    return _joined("defense", name)
+
+
+def explained(group: str, name: str) -> dict[str, Title]:
+    """The title of each part of an attack or a defense that has one, by the part's name."""
+    found = {part: of(group, part) for part in name.split(JOINT)}
+    return {part: title for part, title in found.items() if title is not None}
+
+
+def of(group: str, name: str) -> Title | None:
+    """The title of one choice; None where its file states none, and where there is no such file.
+
+    A part of a stack counts as a defense, by its name alone or as in ``dp=record``.
+    """
+    key, _, chosen = name.partition("=")
+    if chosen and group == "defense" and key in PARTS:
+        return of(key, chosen)
+    places = (group, *PARTS) if group == "defense" else (group,)
+    found = (of_one.get(name) for place in places for of_one in _tables(place))
+    return next((title for title in found if title is not None), None)
+
+
+def of_user(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Node]]:
+    """The titles that a user's folder of configurations adds, in the form of a manifest.
+
+    ``names``: those of attacks and of defenses, by group; titles of others are left out.
+    """
+    parts = {
+        group: {part for name in listed for part in name.split(JOINT) if not of(group, part)}
+        for group, listed in names.items()
+    }
+    with known({group: _in(folder, group) for group in ("attack", "defense", *PARTS)}):
+        return {
+            group: {name: asdict(title) for name in sorted(lacking) if (title := of(group, name))}
+            for group, lacking in parts.items()
+        }
+
+
+def stored(node: object) -> dict[str, dict[str, Title]]:
+    """Titles in the form of a manifest, whoever wrote it; anything else in it is left out."""
+    groups = node if isinstance(node, dict) else {}
+    return {
+        str(group): {
+            str(name): Title(one["title"][:LONGEST], one["plain"][:MOST])
+            for name, one in titles.items()
+            if isinstance(one, dict)
+            and all(isinstance(one.get(key), str) and one[key] for key in ("title", "plain"))
+        }
+        for group, titles in groups.items()
+        if isinstance(titles, dict)
+    }
+
+
+@contextmanager
+def known(more: Titles) -> Iterator[None]:
+    """In this block, choices of the user have these titles; those of the project stay."""
+    before = _MORE.set(more)
+    try:
+        yield
+    finally:
+        _MORE.reset(before)
+
+
+def _joined(group: str, name: str) -> str:
+    found = [(part, of(group, part)) for part in name.split(JOINT)]
+    if all(title is None for _, title in found):
+        return name
+    return BESIDE.join(part if title is None else title.title for part, title in found)
+
+
+def _tables(group: str) -> tuple[Mapping[str, Title], ...]:
+    return _ours(group), _MORE.get().get(group, {})
+
+
+@cache
+def _ours(group: str) -> dict[str, Title]:
+    """The titles of the project's own choices of a group."""
+    return _in(CONF, group)
+
+
+def _in(folder: Path, group: str) -> dict[str, Title]:
+    """The titles that the files of a group state, or that follow from the parts of a preset."""
+    paths = sorted((folder / group).glob("*.yaml"))
+    texts = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+    found = {name: title for name, text in texts.items() if (title := _stated(text))}
+    if group != "defense":
+        return found
+    own = {part: _in(folder, part) for part in PARTS}
+    made = {name: _of_parts(text, own) for name, text in texts.items() if name not in found}
+    return found | {name: title for name, title in made.items() if title is not None}
+
+
+def _stated(text: str) -> Title | None:
+    """The title at the head of a file's text; None where one of the two comments is not there."""
+    head = dict[str, str]()
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            break
+        if found := HEAD.fullmatch(line):
+            head.setdefault(found[1], found[2])
+    if head.keys() != {"title", "plain"}:
+        return None
+    return Title(head["title"][:LONGEST], head["plain"][:MOST])
+
+
+def _of_parts(text: str, own: Titles) -> Title | None:
+    """The title of a preset, of those of the parts that it chooses; None if one of them has none.
+
+    ``own``: the titles of parts in the folder of the preset.
+    """
+    node: Any = yaml.safe_load(text)
+    listed = node.get("defaults") if isinstance(node, dict) else None
+    chosen = [
+        (str(key).removeprefix("override /"), str(name))
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, dict)
+        for key, names in item.items()
+        for name in (names if isinstance(names, list) else [names])
+    ]
+    found = [own.get(group, {}).get(name) or _ours(group).get(name) for group, name in chosen]
+    titles = [title for title in found if title is not None]
+    if not titles or len(titles) < len(found):
+        return None
+    joined = BESIDE.join(title.title for title in titles)
+    return Title(joined[:LONGEST], " ".join(title.plain for title in titles)[:MOST])

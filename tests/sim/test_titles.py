@@ -1,0 +1,136 @@
+"""Plain names: each choice has one, whoever reads it, and one of the user is shown as well."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from reports.text import words
+from sim import titles
+from sim.config.choices import options
+from sim.config.groups import STACK
+from sim.titles import Title
+
+GROUPS = ("attack", *STACK, "consortium", "model")
+LONGEST = 29  # characters of a plain name, for tables and figures
+SENTENCE = 140  # characters
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_choice_has_a_plain_name_of_its_own_and_one_sentence(group: str) -> None:
+    found = {name: titles.of(group, name) for name in options(group)}
+    named = [title for title in found.values() if title is not None]
+    assert len(named) == len(found)
+    assert [title for title, n in Counter(one.title for one in named).items() if n > 1] == []
+    for title in named:
+        assert len(title.title) <= LONGEST
+        assert "_" not in title.title
+        assert len(title.plain) <= SENTENCE
+        assert re.fullmatch(r"[A-Z0-9][^.:;]*(; nobody is hostile)?\.", title.plain), title.plain
+
+
+def test_the_parts_of_a_stack_are_those_of_a_defense() -> None:
+    assert set(titles.PARTS) == set(STACK)
+
+
+def test_every_preset_is_named_and_explained_by_its_head_or_by_its_parts() -> None:
+    for name in options("defense"):
+        assert titles.explained("defense", name), name
+        assert len(titles.defense(name)) <= LONGEST
+    assert titles.defense("bucketing_median") == "bucketing + median"
+    assert titles.defense("arc_nnm_trimmed_mean") == "ARC + NNM + trimmed mean"
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("secagg+dp_record", "secure aggregation + record-level DP"),
+        ("krum+clip", "Krum + norm clipping"),
+        ("none+dp=record", "no defense + record-level DP"),
+        ("krum+own", "Krum + own"),
+        ("own", "own"),
+        ("own+other", "own+other"),
+        ("+", "+"),
+        ("", ""),
+        ("../attack/alie", "../attack/alie"),
+    ],
+)
+def test_a_stack_is_named_from_its_parts_and_an_unknown_name_stays(name: str, plain: str) -> None:
+    assert titles.defense(name) == plain
+
+
+def test_attacks_that_run_together_are_named_together() -> None:
+    assert titles.attack("backdoor+model_replacement") == "backdoor + model replacement"
+    assert titles.attack("median") == "median"  # a defense is no attack
+    assert titles.of("attack", "median") is None
+
+
+def test_a_plain_name_starts_a_sentence_with_a_capital_and_a_typed_one_as_it_is() -> None:
+    assert words.attack_first("sign_flip") == "Sign flipping"
+    assert words.attack_first("own") == "own"
+    assert words.defense_first("median") == "Median"
+    assert words.under("none") == "with no defense"
+    assert words.under("own") == "under own"
+
+
+def files(folder: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_choices_of_a_user_are_named_by_their_files_and_from_the_parts_of_presets(
+    tmp_path: Path,
+) -> None:
+    head = "# title: {0}\n# plain: It is {0}.\n"
+    folder = files(
+        tmp_path,
+        attack__mine="# @package attack.mine\n" + head.format("my attack") + "scale: 1\n",
+        attack__half="# title: half\nscale: 1\n",
+        attack__late="scale: 1\n" + head.format("late"),
+        aggregator__ours=head.format("our rule"),
+        defense__ours="defaults:\n  - override /aggregator: ours\n  - override /steps: [clip]\n",
+        defense__odd="defaults: 3\n",
+    )
+    names = {"attack": ["mine+alie", "half", "late"], "defense": ["ours+secagg", "odd", "krum"]}
+    found = titles.of_user(folder, names)
+    assert found == {
+        "attack": {"mine": {"title": "my attack", "plain": "It is my attack."}},
+        "defense": {
+            "ours": {
+                "title": "our rule + norm clipping",
+                "plain": "It is our rule. "
+                "The step shortens every update that is longer than a fixed length.",
+            }
+        },
+    }
+    with titles.known(titles.stored(found)):
+        assert titles.attack("mine+alie") == "my attack + hidden shift"
+        assert titles.defense("ours") == "our rule + norm clipping"
+    assert titles.attack("mine") == "mine"
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        None, [], 3, {"attack": 3}, {"attack": {"mine": 3}}, {"attack": {"mine": {"title": "a"}}},
+        {"attack": {"mine": {"title": 3, "plain": "b"}}},
+        {"attack": {"mine": {"title": "", "plain": "b"}}},
+    ],
+)  # fmt: skip
+def test_a_manifest_of_anybody_names_nothing_that_it_does_not_state(node: object) -> None:
+    with titles.known(titles.stored(node)):
+        assert titles.attack("mine") == "mine"
+
+
+def test_names_of_a_manifest_are_cut_and_rename_nothing_of_the_project() -> None:
+    long = {"title": "a" * 1000, "plain": "b" * 1000}
+    found = titles.stored({"attack": {"mine": long, "alie": long}})
+    assert found["attack"]["mine"] == Title("a" * titles.LONGEST, "b" * titles.MOST)
+    with titles.known(found):
+        assert titles.attack("alie") == "hidden shift"
