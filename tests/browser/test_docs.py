@@ -16,11 +16,11 @@ import pytest
 
 from tests import ROOT
 from tests.browser.opening import REQUIRED, WIDTHS, left, opened, serious, wider_than
-from tests.documented import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-docs")]
 
-SOURCES = [path.relative_to(ROOT) for path in PAGES if path.name != "README.md"]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = [path.relative_to(ROOT) for path in DOCUMENTS if path.name != "README.md"]
 TYPICAL = ("docs/index", "docs/tutorial", "docs/attacks", "docs/reference/defenses", "search")
 
 
