@@ -81,7 +81,7 @@ help:  ## list the targets
 	touch $@
 
 .venv/.browser: $(PINS) | .venv/.dev
-	$(INSTALL) --editable '.[dev,browser]'
+	$(INSTALL) --editable '.[dev,browser,docs]'
 	touch $@
 
 .venv/.bench: $(PINS) | .venv/.dev

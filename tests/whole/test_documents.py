@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -205,6 +206,15 @@ def test_every_file_and_folder_that_a_page_names_is_there(page: Path) -> None:
 def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_listed_once_by_the_index_of_the_site_or_of_a_folder() -> None:
+    listed = Counter[Path]()
+    for index in (ROOT / "docs").rglob("index.md"):
+        links = re.findall(r"(?m)^- \[[^\]]+\]\(([^)#]+\.md)\)", index.read_text(encoding="utf-8"))
+        listed.update((index.parent / link).resolve() for link in links)
+    pages = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")}
+    assert listed == Counter(pages - {ROOT / "README.md", ROOT / "docs/index.md"})
 
 
 @each_page

@@ -30,6 +30,10 @@ FILES = {
     },
 }
 CHOSEN = {"rule": "defense=mine", "attack": "attack=[mine]"}
+HOSTILE = (
+    "../mine", "a/b", "mine.py", "import os", "${name}", "$name", "__init__", "mine\n", "mine;x",
+    "\u043cine", "m\u0131ne", "mine\u202e", "9lives", "a" * 41, "lambda", "os\0",
+)  # fmt: skip
 NAMED = {
     "rule": "The rule averages, in every coordinate, the values between the quartiles.",
     "attack": "Each hostile hospital sends the mean of their honest updates turned around",
@@ -98,6 +102,8 @@ def test_no_folder_is_left_where_a_file_stands_in_the_way(tmp_path: Path) -> Non
         (["rule", "Mine", "x"], "expected small letters"),
         (["rule", "mine__", "x"], "expected small letters"),
         (["attack", "class", "x"], "expected small letters"),
+        *(([kind, name, "x"], "expected small letters") for kind in FILES for name in HOSTILE),
+        (["rule", "-mine", "x"], "expected rule|attack, a name, DIR"),
         *((["rule", name, "x"], "expected a name without another") for name in AMBIGUOUS),
         (["rule", "median", "x"], "expected a name that no rule of this project has"),
         (["attack", "alie", "x"], "expected a name that no attack of this project has"),
