@@ -1,6 +1,7 @@
 """``wardround`` in this process, and what it leaves."""
 
 import csv
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -32,6 +33,11 @@ def shell(command: str, *more: str) -> int:
     program, *words = shlex.split(command)
     assert program == "wardround"
     return wardround(*words, *more)
+
+
+def besides_progress(printed: str) -> str:
+    """What was printed without the lines of progress, which a busy machine has time for."""
+    return re.sub(r"(?m)^.+: \d+ of \d+ [\w ]+, \d+ s\n", "", printed)
 
 
 def results(folder: Path) -> list[dict[str, str]]:
