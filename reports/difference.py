@@ -8,17 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import quote
 
 import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports import rendering
-from reports.analysis import breakdown, costs_apart, differences, tables
+from reports.analysis import breakdown, costs_apart, differences, each_run, tables
 from reports.analysis.differences import Cell, Value
 from reports.figures import style
 from reports.figures.differences import differences as draw
 from reports.figures.style import Width
+from reports.page import INDEX, RUNS
 from reports.text import differences as sentences
 from sim import evidence, files
 from sim.errors import InputError
@@ -42,11 +44,16 @@ Kind = Literal["runs", "verdict"]
 
 @dataclass(frozen=True)
 class Folder:
-    """One of the two folders: its evidence, checked, and the verdict that it has, if it has one."""
+    """One of the two folders: its evidence, checked, and the verdict that it has, if it has one.
+
+    ``records``: the runs that are compared. ``anchors``: the place of each cell on its own page of
+    runs.
+    """
 
     path: Path
     chain: Chain
     records: tuple[RunRecord, ...]
+    anchors: Mapping[tuple[str, str, int], str]
     found: Stored | None
 
     @property
@@ -132,12 +139,12 @@ def write(before: Path, after: Path, out: Path | None = None) -> tuple[Path, Dif
     """
     found = read(before, after)
     target = (after / "report" if out is None else out) / NAME
-    files.replace(target, render(found).encode())
+    files.replace(target, render(found, target.parent).encode())
     return target, found
 
 
-def render(found: Difference) -> str:
-    """The page as HTML text."""
+def render(found: Difference, place: Path) -> str:
+    """The page as HTML text. ``place``: the folder that takes it, from which links are followed."""
     drawn = None
     if not sentences.drawn(found.changes).is_empty():
         drawn = style.inline(lambda width: draw(found.changes, width, found.drop), FIGURE)
@@ -147,6 +154,7 @@ def render(found: Difference) -> str:
         first=found.summary,
         figure=None if drawn is None else Markup(drawn),
         rows=list(found.changes.iter_rows(named=True)),
+        links=[_links(one, place) for one in (found.before, found.after)],
         main=list(sentences.drawn(found.changes).iter_rows(named=True)),
         costs=list(found.costs.iter_rows(named=True)),
         commands=[_command(one) for one in (found.before, found.after)],
@@ -160,6 +168,23 @@ def render(found: Difference) -> str:
         status=verdict.STATUS,
         notice=verdict.NOTICE,
     )
+
+
+def _links(folder: Folder, place: Path) -> dict[Cell, str]:
+    """Where the runs of each cell are shown, from a page in ``place``; none without such a page.
+
+    A cell has the names that the comparison gives it, without its number of hostile hospitals too.
+    """
+    page = folder.path / "report" / (INDEX if folder.found is None else RUNS)
+    if not page.exists():
+        return {}
+    names = {} if folder.found is None else _stack(folder.found)
+    where = quote(os.path.relpath(page.resolve(), place.resolve()))
+    found = dict[Cell, str]()
+    for (attack, defense, n_hostile), anchor in folder.anchors.items():
+        for number in (None, n_hostile):
+            found[attack, names.get(defense, defense), number] = f"{where}#{anchor}"
+    return found
 
 
 def _command(folder: Folder) -> str:
@@ -179,11 +204,12 @@ def _folder(path: Path) -> Folder:
     found = stored.read(path, chain) if stored.held(path) else None
     manifest = dict.fromkeys(("attacks", "defenses")) | rendering.manifest(path)
     pooled = [tables.pooled(record) for record in chain.records]
+    records = tables.one_study(pooled, manifest["attacks"] or (), manifest["defenses"] or ())
+    anchors = each_run.anchors(list(dict.fromkeys(map(each_run.cell, records))))
     if found is not None:
         names = _stack(found)
-        pooled = [one for one in pooled if one.defense in (NONE, *names)]
-    records = tables.one_study(pooled, manifest["attacks"] or (), manifest["defenses"] or ())
-    return Folder(path, chain, tuple(records), found)
+        records = [one for one in records if one.defense in (NONE, *names)]
+    return Folder(path, chain, tuple(records), anchors, found)
 
 
 def _compared(old: Folder, new: Folder) -> Difference:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from reports import story
 from reports.analysis import (
     backdoors,
     breakdown,
@@ -34,6 +36,8 @@ READ: dict[leaks.Metric, str] = {
     "reconstruction_rate": "most recovered",
     "membership_auc": "membership: highest AUC",
 }
+MOST_ROWS = 16  # of membership; of more each defense has one
+MOST_STEPS = 3  # rows to act on; the rest is counted
 JOINT = 10  # characters up to which parts of a name share a line of a header
 
 Column = tuple[str, list[str]]  # header, cells
@@ -46,17 +50,18 @@ def closing(
 
     No cell is wrapped at ``width`` characters: attacks that do not fit side by side come in blocks,
     and instead of more than ``MOST_BLOCKS`` each defense gets one line with its worst attack.
-    Cells that did not run come last.
+    Membership has a table of its own. Cells that did not run come last.
     """
     focused = breakdown.in_focus(records)
-    columns = _columns(focused, refused)
+    columns = _columns(focused, refused, members=False)
     if len(fitted(columns, width)) > MOST_BLOCKS:
-        columns = _summary(focused)
+        columns = _summary(focused, members=False)
     parts = [
         *_first(records),
         _title(focused),
         *fitted(columns, width),
         *_notes(focused, columns),
+        *_members(focused),
         *radii.idle(focused),
         *quantized.sentences(focused),
         *_breakdown(records),
@@ -65,6 +70,52 @@ def closing(
         *_typed(records),
     ]
     return Group(*(part if isinstance(part, Table) else Text(part) for part in parts))
+
+
+def ending(
+    records: Sequence[RunRecord],
+    command: str,
+    refused: Sequence[Refused] = (),
+    first: Group | Table | None = None,
+    width: int = 80,
+) -> Group:
+    """What ends a command in the terminal: its tables, then the page's answer and what to do next.
+
+    ``command``: the one that repeats it. ``first``: in place of the tables of a comparison.
+    """
+    manifest = {"command": command, "refused": refused}
+    top = story.top(records, breakdown.in_focus(records), manifest)
+    steps = [f"{one.name} ({one.urgent}): {one.text}" for one in top.acting[:MOST_STEPS]]
+    more = len(top.acting) - len(steps)
+    steps += [f"{words.count(more, 'more row')} in the report."] if more > 0 else []
+    n = sum(not one.partly for one in top.untested)
+    steps += [f"{words.count(n, 'threat')} not tested: the report has a command for each."] * (
+        n > 0
+    )
+    parts = [
+        closing(records, refused, width) if first is None else first,
+        *listed("The answer", top.answer, width, numbered=True),
+        *listed("Next", steps, width),
+    ]
+    return Group(*parts)
+
+
+def listed(
+    title: str, texts: Sequence[str], width: int = 80, *, numbered: bool = False
+) -> list[Text]:
+    """Texts under a title, each with its mark and with its later lines under its first."""
+    lines = [
+        textwrap.fill(
+            text,
+            width,
+            initial_indent=f"{place}. " if numbered else "- ",
+            subsequent_indent=" " * (3 if numbered else 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for place, text in enumerate(texts, 1)
+    ]
+    return [Text.assemble("\n", (title, "bold")), Text("\n".join(lines))] if lines else []
 
 
 class Outcomes(NamedTuple):
@@ -199,19 +250,21 @@ def _typed(records: Sequence[RunRecord]) -> list[str]:
     return [f"\nNames: {'; '.join(shown)}"] if shown else []
 
 
-def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> list[Column]:
+def _columns(
+    records: Sequence[RunRecord], refused: Sequence[Refused] = (), *, members: bool = True
+) -> list[Column]:
     """Columns: defenses, outcomes by attack, backdoors, what was recovered, rounds skipped."""
     cells = tables.judged_by_auroc(tables.cells(records)).iter_rows(named=True)
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells}
     bad = backdoors.backdoors(records).iter_rows(named=True)
     marked = {(row["attack"], row["defense"]): _excess(row) for row in bad}
     found = leaks.leaks(records)
-    read, members = (
+    read, asked = (
         {(one.attack, one.defense): _read(one) for one in found if one.metric == metric}
         for metric in READ
     )
     apart = {(row["attack"], row["defense"]): _isolated(row) for row in _isolations(records)}
-    of_attacks = {attack: column for column in (read, apart, members) for attack, _ in column}
+    of_attacks = {attack: column for column in (read, apart, asked) for attack, _ in column}
     for cell, text in undefined.cells(refused, records[0].n_hostile).items():
         of_attacks.get(cell[0], means)[cell] = text
     ran = [record.defense for record in records]
@@ -232,8 +285,8 @@ def _columns(records: Sequence[RunRecord], refused: Sequence[Refused] = ()) -> l
             for name in _attacks(read)
         ),
         *(
-            (f"{name}: AUC", [members.get((name, defense), "") for defense in defenses])
-            for name in _attacks(members)
+            (f"{name}: AUC", [asked.get((name, defense), "") for defense in defenses])
+            for name in (_attacks(asked) if members else ())
         ),
         *(
             (f"{name}: single updates", [apart.get((name, defense), "") for defense in defenses])
@@ -249,7 +302,7 @@ def fitted(columns: Sequence[Column], width: int) -> list[Table]:
     return [_table([columns[0], *block]) for block in _blocks(columns[1:], left)]
 
 
-def _summary(records: Sequence[RunRecord]) -> list[Column]:
+def _summary(records: Sequence[RunRecord], *, members: bool = True) -> list[Column]:
     """One line a defense: nobody attacking, its worst attack and backdoor, skipped rounds."""
     cells = tables.judged_by_auroc(tables.cells(records))
     alone = cells.filter(attack="none").iter_rows(named=True)
@@ -266,17 +319,19 @@ def _summary(records: Sequence[RunRecord]) -> list[Column]:
     columns: list[Column] = [
         ("defense", [words.defense_key(name) for name in names]),
         ("no attack", [unattacked.get(name, "") for name in names]),
-        (
-            f"worst of {worst['attack'].n_unique()}",
-            [_mean(hit[name]) if name in hit else "" for name in names],
-        ),
-        ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
-        ("attacks", [counts[name] for name in names]),
     ]
+    if hit:
+        worst_of = f"worst of {worst['attack'].n_unique()}"
+        columns += [
+            (worst_of, [_mean(hit[name]) if name in hit else "" for name in names]),
+            ("which", [hit[name]["attack"] if name in hit else "" for name in names]),
+            ("attacks", [counts[name] for name in names]),
+        ]
     if marked:
         excess = [_excess(marked[name]) if name in marked else "" for name in names]
         columns.append(("worst backdoor", excess))
-    for metric, title in READ.items():
+    shown = [metric for metric in READ if members or metric != "membership_auc"]
+    for metric, title in ((metric, READ[metric]) for metric in shown):
         found = [read.get((metric, name), "") for name in names]
         columns += [(title, found)] if any(found) else []
     return [*columns, *([("rounds skipped", lost)] if any(lost) else [])]
@@ -290,6 +345,25 @@ def _worst_read(records: Sequence[RunRecord]) -> dict[tuple[str, str], str]:
 
 def _read(leak: leaks.Leak) -> str:
     return words.share(leak.value) if leak.metric == "reconstruction_rate" else _area(leak)
+
+
+def _members(records: Sequence[RunRecord]) -> list[str | Table]:
+    """A table of membership: each attack under each defense; of many the highest of a defense."""
+    found = [one for one in leaks.leaks(records) if one.metric == "membership_auc"]
+    if not found:
+        return []
+    if len(found) > MOST_ROWS:
+        highest = {one.defense: one for one in sorted(found, key=lambda one: one.value)}
+        found = [highest[name] for name in dict.fromkeys(one.defense for one in found)]
+    title = "\nMembership: AUC (0.5 is guessing), and null: that where nothing is to find\n"
+    columns = [
+        ("attack", [words.attack(one.attack) for one in found]),
+        ("defense", [words.defense(one.defense) for one in found]),
+        ("AUC", [words.score(one.value) for one in found]),
+        ("highest seed", [words.score(one.most) for one in found]),
+        ("null", [words.score(one.null) for one in found]),
+    ]
+    return [title, _table(columns, n_left=2)]
 
 
 def _skipped(records: Sequence[RunRecord], defenses: Sequence[str]) -> list[str]:
@@ -317,13 +391,16 @@ def _breakdown(records: Sequence[RunRecord]) -> list[str | Table]:
     return [title, _table(columns)]
 
 
-def _table(columns: Sequence[Column]) -> Table:
-    """A table without lines, and with headers that are broken at the joints of names."""
+def _table(columns: Sequence[Column], n_left: int = 1) -> Table:
+    """A table without lines, and with headers that are broken at the joints of names.
+
+    ``n_left``: columns that start at the left.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for place, (header, _) in enumerate(columns):
         table.add_column(
             Text(_broken(header)),
-            justify="right" if place else "left",
+            justify="left" if place < n_left else "right",
             vertical="bottom",
             no_wrap=True,
         )

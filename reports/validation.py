@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 from markupsafe import Markup
 
-from reports import dfd, rendering
+from reports import dfd, rendering, story
 from reports.analysis import changes
 from reports.dfd import Badge
 from reports.figures import style
@@ -211,6 +211,7 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         pins=known.taxonomies,
         threats={threat.id: threat.name for threat in known.threats},
         runs=_runs(found.chain),
+        **story.of_verdict(design, assessment, found.chain.records, manifest, known),
     )
 
 

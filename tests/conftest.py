@@ -64,7 +64,11 @@ def plugins(kind: str) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip cases of attacks whose toolbox is not installed; `make toolbox` runs them."""
+    """Put tests that one process runs together first, so that none is left for the end.
+
+    Cases of attacks whose toolbox is not installed are skipped; `make toolbox` runs them.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     for item in items:
         given = getattr(item, "callspec", None)
         if not HAS_ART and given is not None and OF_ART & {*map(str, given.params.values())}:

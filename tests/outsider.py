@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ HIGHER_IS_HARM = {
 SAME = 1e-9
 Run = dict[str, Any]
 Node = dict[str, Any]
+beta = cache(stats.beta.ppf)  # quantiles, of which the same are asked for thousands of times
+student_t = cache(stats.t.ppf)
 
 
 class Folder:
@@ -106,8 +109,8 @@ def value(run: Run, metric: str, hospital: str | None = None) -> float | None:
 
 def clopper_pearson(k: int, n: int) -> tuple[float, float]:
     """One-sided 95 % bounds of a rate."""
-    lower = stats.beta.ppf(0.05, k, n - k + 1) if k else 0.0
-    upper = stats.beta.ppf(0.95, k + 1, n - k) if k < n else 1.0
+    lower = beta(0.05, k, n - k + 1) if k else 0.0
+    upper = beta(0.95, k + 1, n - k) if k < n else 1.0
     return float(lower), float(upper)
 
 
@@ -121,12 +124,12 @@ def korn_graubard(counts: list[float], sizes: list[int], alpha: float) -> float:
     spread = sum((one - mean) ** 2 for one in shares) / (seeds - 1) / seeds
     n = sum(sizes)
     alike = n if spread <= 1e-15 else min(n, mean * (1 - mean) / spread)
-    few = stats.t.ppf(1 - alpha, n - 1) / stats.t.ppf(1 - alpha, seeds - 1)
+    few = student_t(1 - alpha, n - 1) / student_t(1 - alpha, seeds - 1)
     effective = alike * few**2
     hits = min(effective, mean * effective)
     if effective - hits <= SAME:
         return 1.0
-    return float(stats.beta.ppf(1 - alpha, hits + 1, effective - hits))
+    return float(beta(1 - alpha, hits + 1, effective - hits))
 
 
 def mean_share(counts: list[int], sizes: list[int]) -> float:
@@ -158,7 +161,7 @@ def student(values: list[float], alpha: float, low: float, high: float) -> tuple
         return low, high
     mean = sum(values) / n
     error = math.sqrt(sum((one - mean) ** 2 for one in values) / (n - 1) / n)
-    half = float(stats.t.ppf(1 - alpha, n - 1)) * error
+    half = float(student_t(1 - alpha, n - 1)) * error
     return max(low, mean - half), min(high, mean + half)
 
 

@@ -254,9 +254,11 @@ def _choice(group: str, name: str) -> list[str]:
     """The part of a page about one choice: what it is, its values, its data sheet."""
     known = dict(facts(group, name))
     text = (CONF / group / f"{name}.yaml").read_text(encoding="utf-8")
-    if known["is"] == "nothing":
-        return [f"### {name}", text.partition("\n")[0].removeprefix("# ")]  # two parts in one
-    parts = [f"### {name}", _cell(known.pop("is"))]
+    if known.get("is", "nothing") == "nothing":  # two parts in one
+        return [f"### {name}", text.partition("\n")[0].removeprefix("# ")]
+    title = known.pop("title", name)
+    parts = [f"### {name}", f"**{_cell(title)}.** {_cell(known.pop('does', ''))}".rstrip()]
+    parts.append(_cell(known.pop("is")))
     meanings = _meanings(group, name)
     rows = [
         (_code(key), _code(value), _cell(meanings.get(key, "")))

@@ -97,7 +97,7 @@ def runs(records: Sequence[RunRecord], lines: Mapping[str, Line], line: object =
     cells = dict[Cell, list[RunRecord]]()
     for record in records:
         cells.setdefault(cell(record), []).append(record)
-    anchors = _anchors(list(cells))
+    anchors_ = anchors(list(cells))
     values = {record.run: _values(record.config) for record in records}
     shared = _shared([values[record.run] for record in records])
     low = sparkline.lower_edge(map(_course, records))
@@ -112,10 +112,10 @@ def runs(records: Sequence[RunRecord], lines: Mapping[str, Line], line: object =
             for record in members[:left]
         ]
         left -= len(found)
-        beside = [(other, anchors[other]) for other in _controls(one) if other in cells]
-        groups.append(Group(one, anchors[one], len(members), found, own, beside))
+        beside = [(other, anchors_[other]) for other in _controls(one) if other in cells]
+        groups.append(Group(one, anchors_[one], len(members), found, own, beside))
     shown = frozenset(run.record.run for group in groups for run in group.runs)
-    return Runs(groups, anchors, shown, len(records) - len(shown), low)
+    return Runs(groups, anchors_, shown, len(records) - len(shown), low)
 
 
 def cell(record: RunRecord) -> Cell:
@@ -132,8 +132,11 @@ def _controls(one: Cell) -> Iterator[Cell]:
         yield attack, "none", n_hostile
 
 
-def _anchors(cells: Sequence[Cell]) -> dict[Cell, str]:
-    """A name for the place of each cell, in letters that need no escape in a link."""
+def anchors(cells: Sequence[Cell]) -> dict[Cell, str]:
+    """The name of the place of each cell of a page, in letters that need no escape in a link.
+
+    ``cells``: all of the page, in its order.
+    """
     several = len({n_hostile for _, _, n_hostile in cells}) > 1
     found = dict[Cell, str]()
     taken = Counter[str]()

@@ -282,6 +282,7 @@ def _written(
             "color": ink,
         }
         drawn.append(axes.text(x, y + height, text, ha="center", va="center", **look))
+        drawn[-1].set_in_layout(False)  # it stands inside its cell
     return drawn
 
 

@@ -27,8 +27,7 @@ def plain(figure: Figure) -> None:
 
     Where lines are so long that nothing is left of the axes, all are cut shorter.
     """
-    _set(figure, LONGEST)
-    texts = [text.get_text() for text in figure.findobj(Text)]
+    texts = [text.get_text() for text in _set(figure, LONGEST)]
     if all(len(line) <= USUAL for text in texts for line in text.split("\n")):
         return
     for longest in SHORTER:
@@ -96,14 +95,17 @@ def _has_room(figure: Figure) -> bool:
     return not any(NO_ROOM in str(one.message) for one in noted)
 
 
-def _set(figure: Figure, longest: int) -> None:
-    for text in figure.findobj(Text):
+def _set(figure: Figure, longest: int) -> list[Text]:
+    """The texts of the figure, each line cut to so many characters."""
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    for text in texts:
         text.set_parse_math(False)
         if (wanted := shown(text.get_text(), longest)) != text.get_text():
             text.set_text(wanted)
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             _set_ticks(axis, longest)
+    return texts
 
 
 def _set_ticks(axis: Axis, longest: int) -> None:

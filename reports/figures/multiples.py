@@ -9,6 +9,7 @@ from typing import Any, Final
 import polars as pl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Tick
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
@@ -229,11 +230,20 @@ def _effects_panel(
 
 
 def _hospitals_down(axes: Axes, shown: Sequence[str], width: Width) -> None:
-    axes.set_yticks(range(len(shown)), [width.short(name) for name in shown], fontsize="small")
-    for tick, name in zip(axes.yaxis.get_major_ticks(len(shown)), shown, strict=True):
+    for tick, name in zip(_down(axes, [width.short(one) for one in shown]), shown, strict=False):
         style.mark(tick.label1, hospital=name)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
+
+
+def _down(axes: Axes, names: Sequence[str]) -> Sequence[Tick]:
+    """The ticks of a line for each name, from above; only the first panel of a row has any."""
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    place = axes.get_subplotspec()
+    if place is not None and not place.is_first_col():
+        axes.yaxis.set_visible(False)
+        return ()
+    axes.set_yticks(range(len(names)), list(names), fontsize="small")
     axes.tick_params(axis="y", length=0)
+    return axes.yaxis.get_major_ticks(len(names))
 
 
 def _fitting(name: str, width: Width) -> float:
@@ -286,13 +296,9 @@ def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], wid
                 span = (row[f"{column}_low"], row[f"{column}_high"])
                 lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **_BUTT)
             style.mark(lines, row["attack"], row["defense"])
-    axes.set_yticks(
-        range(len(attacks)), [width.short(words.attack(name)) for name in attacks], fontsize="small"
-    )
-    for tick, name in zip(axes.yaxis.get_major_ticks(len(attacks)), attacks, strict=True):
+    ticks = _down(axes, [width.short(words.attack(name)) for name in attacks])
+    for tick, name in zip(ticks, attacks, strict=False):
         style.mark(tick.label1, name)
-    axes.set_ylim(len(attacks) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(
         FixedLocator([0, 0.5, 1] if width.narrow else [0, 0.25, 0.5, 0.75, 1])
     )
@@ -323,13 +329,14 @@ def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]
     for (attack, defense), line in rows.group_by(["attack", "defense"], maintain_order=True):
         color, dashes = looks[str(defense)]
         marker = "o" if len(line) == 1 else ""
+        rounds, mean, low, high = (
+            line[column].to_numpy() for column in ("round", "mean", "low", "high")
+        )
         drawn: list[Artist] = [
-            axes.fill_between(
-                line["round"], line["low"], line["high"], color=color, alpha=0.13, linewidth=0
-            ),
+            axes.fill_between(rounds, low, high, color=color, alpha=0.13, linewidth=0),
             *axes.plot(
-                line["round"],
-                line["mean"],
+                rounds,
+                mean,
                 color=color,
                 linestyle=dashes,
                 linewidth=1.5,

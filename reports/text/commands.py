@@ -67,3 +67,17 @@ def _is_of(word: str, attacks: Sequence[str] | None) -> bool:
 
 def _key(word: str) -> str:
     return word.lstrip("+~").partition("=")[0]
+
+
+def judging(command: str, values: Mapping[str, str], *flags: str) -> str | None:
+    """The validation of ``command`` with other values and flags; None if it is no validation."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words[:2] != ["wardround", "validate"]:
+        return None
+    rest = [word for word in words[2:] if _key(word) not in values and not word.startswith("--")]
+    return shlex.join(
+        ["wardround", "validate", *rest, *(f"{k}={v}" for k, v in values.items()), *flags]
+    )

@@ -163,10 +163,8 @@ def _privacy(found: Difference) -> Iterator[str]:
         if spends and row["change"] is not None and abs(row["change"]) > EXACT:
             before, after = (words.epsilon(row[side]) for side in ("before", "after"))
             turn = "more" if row["change"] > 0 else "less"
-            yield (
-                f"{words.defense(row['defense'])} spends {turn} privacy: ε = {after} after {before}"
-                f" ({row['text']})."
-            )
+            name = words.defense_first(row["defense"])
+            yield f"{name} spends {turn} privacy: ε = {after} after {before} ({row['text']})."
 
 
 def _cell(row: TableRow) -> Cell:

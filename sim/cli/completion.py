@@ -7,7 +7,7 @@ from typing import Final
 
 from sim.config.choices import NONE, groups, options
 from sim.config.stated import keys
-from sim.config.words import COMMANDS, FOLDERS, HYDRA_COMMANDS, LAUNCHER, LAUNCHERS, VALIDATE
+from sim.config.words import COMMANDS, FOLDERS, HYDRA_COMMANDS, JSON, LAUNCHER, LAUNCHERS, VALIDATE
 from sim.errors import InputError
 from sim.near import choice
 
@@ -59,7 +59,11 @@ OF_FILES: Final = {  # what else a command reads, beside the files that every on
     "audit": ("audit.yaml",),
     VALIDATE: ("validate.yaml",),
 }
-FLAGS: Final = {VALIDATE: ("--plan", "--json"), "audit": ("--json",), "run": ("-m",)}
+FLAGS: Final = {
+    VALIDATE: ("--plan", JSON),
+    **dict.fromkeys(("compare", "explain", "audit"), (JSON,)),
+    "run": ("-m", JSON),
+}
 
 
 def completion(words: Sequence[str]) -> None:

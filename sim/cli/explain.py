@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
+from sim.cli import printed
 from sim.cli.screen import Screen, plain_table
 from sim.evidence import Privacy, Statement, sentence, statement
 from sim.observers.spending import epsilons, privacy
@@ -22,10 +24,13 @@ from sim.study.experiment import Experiment
 from sim.study.missing import may_be_missing
 from sim.study.plans import overrides, planned
 from sim.study.visibility import conflicts, notes, visibility
+from sim.types import Node
+
+PLAN: Final = "wardround.plan/1"  # the form of what --json prints
 
 
-def explain(config: DictConfig) -> None:
-    """Print what would run."""
+def explain(config: DictConfig, *, as_json: bool = False) -> None:
+    """Print what would run. ``as_json``: for programs alone."""
     values = compose.resolved(config)
     refused = list[Refused]()
     replaced = list[str]()
@@ -34,13 +39,57 @@ def explain(config: DictConfig) -> None:
     else:
         experiments, refused = planned(values)
         replaced = compose.replacing(overrides())
-    show(experiments, sharing.n_workers(values.get("workers"), len(experiments)))
+    workers = sharing.n_workers(values.get("workers"), len(experiments))
+    if as_json:
+        printed.show(described(experiments, workers, refused))
+        return
+    show(experiments, workers)
     if replaced:
         Screen().print(f"The undefended control, none, is run without {', '.join(replaced)}.")
     from reports.analysis.undefined import sentences
 
     for text in sentences([asdict(cell) for cell in refused]):
         Screen().print(text)
+
+
+def described(experiments: Sequence[Experiment], workers: int, refused: Sequence[Refused]) -> Node:
+    """The explanation of a plan as plain values; docs/json.md sketches them."""
+    first = experiments[0]
+    consortium = first.consortium
+    designs = {experiment.label: experiment for experiment in experiments}
+    return {
+        "schema": PLAN,
+        "n_runs": len(experiments),
+        "attacks": list(dict.fromkeys(experiment.attack for experiment in experiments)),
+        "defenses": list(designs),
+        "seeds": sorted({experiment.settings.seed for experiment in experiments}),
+        "consortium": consortium.name,
+        "provenance": consortium.provenance,
+        "hospitals": {one.name: len(one.train) for one in consortium.hospitals},
+        "n_hostile": first.settings.adversary.n_hostile,
+        "hostile": list(first.attack_plan.hostile),
+        "rounds": first.settings.training.rounds,
+        "n_parameters": first.plan.network.n_params,
+        "workers": workers,
+        "seconds": seconds(experiments) / workers,
+        "bytes": needed_bytes(experiments, workers),
+        "refused": [asdict(cell) for cell in refused],
+        "designs": [_described(label, experiment) for label, experiment in designs.items()],
+    }
+
+
+def _described(label: str, experiment: Experiment) -> Node:
+    """One design as plain values: who sees what, and what works against what."""
+    return {
+        "defense": label,
+        "sees": [one.model_dump() for one in visibility(experiment)],
+        "access": [one.model_dump() for one in access(experiment)],
+        "notes": list(notes(experiment.plan)),
+        "missing": may_be_missing(experiment),
+        "unmasking": unmasking.sentences(experiment),
+        "conflicts": [one.model_dump() for one in conflicts(experiment)],
+        "statements": [one.model_dump() for one in _stated(experiment)],
+    }
 
 
 def show(experiments: Sequence[Experiment], workers: int) -> None:
@@ -124,13 +173,7 @@ def _statements(console: Screen, experiment: Experiment) -> None:
     from reports.text import words
 
     plan = experiment.plan
-    found = list[Statement]()
-    if plan.dp is not None:
-        terms = privacy(plan, experiment.truth, plan.dp, {})
-        patients = patient_epsilons(plan.dp, terms)
-        found += of_records(plan.dp, terms, epsilons(plan.dp, terms.hospitals), patients)
-    if plan.update_dp is not None:
-        found += of_updates(plan.update_dp, plan.averaging, plan.training.rounds)
+    found = _stated(experiment)
     if [one.unit for one in found] in ([], ["record"]):
         return
     for one in found:
@@ -149,6 +192,19 @@ def _statements(console: Screen, experiment: Experiment) -> None:
         console.print("Not covered by the epsilon of whole updates:")
         for text in found[-1].not_covered:
             console.print(f"- {text}")
+
+
+def _stated(experiment: Experiment) -> list[Statement]:
+    """The statements of differential privacy of a design, about records and whole updates."""
+    plan = experiment.plan
+    found = list[Statement]()
+    if plan.dp is not None:
+        terms = privacy(plan, experiment.truth, plan.dp, {})
+        patients = patient_epsilons(plan.dp, terms)
+        found += of_records(plan.dp, terms, epsilons(plan.dp, terms.hospitals), patients)
+    if plan.update_dp is not None:
+        found += of_updates(plan.update_dp, plan.averaging, plan.training.rounds)
+    return found
 
 
 def _access(experiment: Experiment) -> Table:
@@ -184,4 +240,6 @@ def _check(config: DictConfig) -> None:
     planned(compose.resolved(config))
 
 
-COMMAND: Final = jobs.Command(explain, _check, jobs.BASIC)
+def command(*, as_json: bool) -> jobs.Command:
+    """The command; ``as_json``: it prints for programs alone."""
+    return jobs.Command(partial(explain, as_json=as_json), _check, jobs.BASIC)

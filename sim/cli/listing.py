@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import yaml
@@ -12,16 +12,20 @@ from rich.table import Table
 from rich.text import Text
 
 from sim import titles
+from sim.cli import printed
 from sim.cli.screen import Screen, plain_table
 from sim.config.choices import options
 from sim.config.groups import STACK
 from sim.config.settings import ORDERED
+from sim.config.words import JSON
 from sim.errors import InputError
 from sim.plugins import CONF
 from sim.study.facts import facts
+from sim.types import Node
 from threats.catalog import Threat
 from threats.catalog import load as load_threats
 
+CHOICES = "wardround.choices/1"  # the form of what --json prints
 GROUPS = ("attack", "defense", *STACK, "consortium", "model", "threats")
 IN_HEADING = ("kind", "knowledge")  # facts that stand beside the name
 INDENT = 2  # columns before a line's label
@@ -33,6 +37,7 @@ USAGE = f"""\
 wardround list           everything there is to choose from
 wardround list GROUP...  of these groups only: {", ".join(GROUPS)}
 wardround list WORD...   choices with the word in name or description, as in: wardround list krum
+  --json                 the same as one JSON object
 """
 
 
@@ -46,7 +51,12 @@ def show(words: Sequence[str]) -> None:
     if "--help" in words or "-h" in words:
         screen.print(USAGE, end="", soft_wrap=True)
         return
-    parts = [(PLURALS.get(word, word), _chosen(PLURALS.get(word, word))) for word in words]
+    asked = [PLURALS.get(word, word) for word in words if word != JSON]
+    parts = [(word, _chosen(word)) for word in asked]
+    if len(asked) < len(words):
+        found = [chosen for _, chosen in parts] or [_all(group) for group in GROUPS]
+        printed.show(_described(found))
+        return
     for word, chosen in parts or [(group, _all(group)) for group in GROUPS]:
         for group, names in chosen.items():
             if group in ("defense", "threats"):
@@ -56,6 +66,26 @@ def show(words: Sequence[str]) -> None:
                     screen.print(line, soft_wrap=True)
         if word not in GROUPS:
             screen.print(f"{sum(map(len, chosen.values()))} choices with {word!r}")
+
+
+def _described(found: Sequence[Mapping[str, list[str]]]) -> Node:
+    """Choices as plain values, by group and name; docs/json.md sketches them."""
+    values: dict[str, Node] = {}
+    for chosen in found:
+        for group, names in chosen.items():
+            values.setdefault(group, {}).update({name: _facts(group, name) for name in names})
+    return {"schema": CHOICES, "groups": values}
+
+
+def _facts(group: str, name: str) -> Node:
+    """What is known of one choice, by its label."""
+    if group == "defense":
+        return {"stands for": stands_for(name)}
+    if group == "threats":
+        threat = next(one for one in _known_threats() if one.id == name)
+        status = threat.untested.status
+        return {"threat": threat.name, "attacks": list(threat.attacks), "when not run": status}
+    return dict(facts(group, name))
 
 
 def _chosen(word: str) -> dict[str, list[str]]:

@@ -27,12 +27,12 @@ DESIGN is a design file (wardround init DIR writes a commented one) or one of th
 Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
 """
 REPORT_USAGE = """\
-wardround report DIR [--figures FORMATS]            rebuild tables and report/ from evidence.jsonl
+wardround report DIR [--figures FORMATS | --json]   rebuild tables and report/ from evidence.jsonl
 wardround report BEFORE AFTER [--out DIR] [--json]  what differs between two folders
 
   --figures pdf|svg|png   write each figure too, as report/figures/NAME_WIDTH.FORMAT: for one column
                           (3.5 inches) and for two (7 inches); several formats by comma
-  --json                  print the difference alone, as JSON
+  --json                  print the result, or the difference, alone, as JSON
 
 The second writes difference.html into DIR, or else into report/ of AFTER, and nothing else. Both
 folders are of runs, or both of validate. The order counts: a change is AFTER minus BEFORE.
@@ -81,22 +81,26 @@ def _hydra(command: str, words: Sequence[str]) -> None:
     from sim.study import jobs
 
     start = time.perf_counter()
-    alone = command == "run" or (command == "explain" and not overrides.ask_for_several(words))
-    asked = flags(list(words) if alone else [*map(overrides.forced, words)])
+    of_hydra = for_hydra(command, words)
+    as_json = len(of_hydra) < len(words)
+    alone = command == "run" or (command == "explain" and not overrides.ask_for_several(of_hydra))
+    asked = flags(of_hydra if alone else [*map(overrides.forced, of_hydra)])
     with one_line():
+        if as_json and asked.multirun:
+            raise InputError("flags", "--json -m", "expected one of the two")
         if asked.help or asked.cfg:
             print(jobs.described(CONFIG[command], asked), end="")
         elif command == "explain":
-            from sim.cli.explain import COMMAND
+            from sim.cli import explain
 
-            jobs.main(CONFIG[command], asked, COMMAND)
+            jobs.main(CONFIG[command], asked, explain.command(as_json=as_json))
         else:
             from sim.cli import tasks
             from sim.study import repeat
 
-            swept = jobs.main(CONFIG[command], asked, tasks.COMMANDS[command])
+            swept = jobs.main(CONFIG[command], asked, tasks.command(command, as_json=as_json))
             if swept is not None:
-                tasks.end_sweep(swept, repeat.of_words(command, words), start)
+                tasks.end_sweep(swept, repeat.of_words(command, of_hydra), start)
 
 
 def _audit(words: Sequence[str]) -> int:
@@ -146,11 +150,12 @@ def _report(words: Sequence[str]) -> None:
         if formats is not None:
             raise InputError("--figures", formats, "expected one folder with it")
         tasks.difference(folders[0], folders[1], out, as_json=as_json)
-    elif as_json or out is not None:
-        flag = "--json" if as_json else "--out"
-        raise InputError("flags", flag, "expected two folders with it, which are compared")
+    elif out is not None:
+        raise InputError("flags", "--out", "expected two folders with it, which are compared")
+    elif as_json and formats is not None:
+        raise InputError("flags", "--json --figures", "expected one of the two")
     else:
-        tasks.report(folders[0], formats)
+        tasks.report(folders[0], formats, as_json=as_json)
 
 
 def _taken(words: list[str], flag: str, expected: str) -> str | None:

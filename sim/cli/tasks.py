@@ -8,13 +8,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, cast
 
 from omegaconf import DictConfig
 from rich.text import Text
 
 from sim import evidence
+from sim.cli import printed
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord, audits
@@ -24,10 +26,15 @@ from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
 from sim.study.plans import overrides, planned
+from sim.types import Node
+
+if TYPE_CHECKING:
+    from threats.assessment import Assessment
+    from threats.system import Design
 
 
-def run(config: DictConfig) -> None:
-    """One run."""
+def run(config: DictConfig, *, as_json: bool = False) -> None:
+    """One run. ``as_json``: print its result for programs alone."""
     values = compose.resolved(config)
     start = time.perf_counter()
     experiment = compose.checked(values, overrides())
@@ -42,15 +49,20 @@ def run(config: DictConfig) -> None:
         with progress("Training", experiment.settings.training.rounds, "rounds") as step:
             one = [experiment]
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
-        shown = finish(repeat.of_job("run", overrides()), folder, [record], held, start)
-    from reports.terminal import run_table  # here and below: refused words need no reports
+        command = repeat.of_job("run", overrides())
+        shown = finish(command, folder, [record], held, start)
+    if as_json:
+        printed.show(printed.of_runs([record], command, shown))
+        return
+    from reports.terminal import ending, run_table  # here and below: refused words need no reports
 
-    Screen().print(run_table(record))
+    console = Screen()
+    console.print(ending([record], command, first=run_table(record), width=console.width))
     print_place(shown)
 
 
-def comparison(config: DictConfig) -> None:
-    """A comparison: attacks x defenses x seeds."""
+def comparison(config: DictConfig, *, as_json: bool = False) -> None:
+    """A comparison: attacks x defenses x seeds. ``as_json``: as for ``run``."""
     start = time.perf_counter()
     values = compose.resolved(config)
     if sharing.n_workers(values.get("workers"), n_runs=2) > 1:
@@ -68,10 +80,14 @@ def comparison(config: DictConfig) -> None:
             )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
-    from reports.terminal import closing
+    if as_json:
+        printed.show(printed.of_runs(records, command, shown, [asdict(cell) for cell in refused]))
+        return
+    from reports.terminal import ending
 
     console = Screen()
-    console.print(closing(records, [asdict(cell) for cell in refused], console.width))
+    cells = [asdict(cell) for cell in refused]
+    console.print(ending(records, command, cells, width=console.width))
     print_place(shown)
 
 
@@ -111,12 +127,12 @@ def end_sweep(folder: Path, command: str, start: float) -> None:
         print_place(page)
 
 
-def report(place: str, figures: str | None) -> None:
+def report(place: str, figures: str | None, *, as_json: bool = False) -> None:
     """Rebuild the report of a folder from its evidence, if that and its verdict hold.
 
     Of a design's verdict also what follows from it: exports and the register as a table.
-    ``figures``: formats in which figures are written as files, None for none. Raises
-    ``InputError`` for a format that is none.
+    ``figures``: formats in which figures are written as files, None for none. ``as_json``: print
+    its result for programs alone. Raises ``InputError`` for a format that is none.
     """
     from reports import sweeps
     from reports.figures import files
@@ -125,23 +141,41 @@ def report(place: str, figures: str | None) -> None:
     folder = Path(place)
     formats = () if figures is None else files.formats(figures)
     search_for_cycles()
+    values = Node()
     if (folder / audits.AUDITS).exists():
-        print_place(page_of_audits(folder))
+        made = page_of_audits(folder)
     elif _holds_runs(folder):
-        print_place(sweeps.write(folder)[0])
+        made = sweeps.write(folder)[0]
     else:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
         evidence.write_tables(folder, chain.records)
         if stored.held(folder):
+            known = catalog.load()
             found = stored.read(folder, chain)
-            exports.write(folder, found.design, found.assessment, catalog.load(), chain)
+            exports.write(folder, found.design, found.assessment, known, chain)
             verdict.write_table(folder, found.assessment)
             page(folder, chain.records, chain.records, of_design=True)
-            print_place(page_of_verdict(folder, chain))
+            made = page_of_verdict(folder, chain)
+            values = verdict.verdict_json(found.assessment, known)
         else:
-            print_place(page(folder, chain.records, chain.records))
-    write_figures(folder, formats)
+            made = page(folder, chain.records, chain.records)
+            values = _values(folder, chain, made) if as_json else values
+    if as_json:
+        printed.show(values or printed.of_folder(folder, made))
+    else:
+        print_place(made)
+        write_figures(folder, formats)
+
+
+def _values(folder: Path, chain: Chain, page: Path) -> Node:
+    """What ``report`` prints of a folder of runs, for programs."""
+    from reports.rendering import manifest as read_manifest
+    from reports.text import commands
+
+    facts = read_manifest(folder)
+    refused = facts.get("refused") or ()
+    return printed.of_runs(chain.records, commands.given(facts), page, refused)
 
 
 def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
@@ -250,6 +284,17 @@ def page_of_audits(folder: Path) -> Path:
     return write(folder)
 
 
+def print_answer(design: Design, assessment: Assessment, records: Sequence[RunRecord]) -> None:
+    """Print the five sentences at the top of a verdict's page."""
+    from reports import story
+    from reports.terminal import listed
+
+    screen = Screen()
+    answer = story.answer_of_verdict(design, assessment, records)
+    for text in listed("The answer", answer, screen.width, numbered=True):
+        screen.print(text)
+
+
 def print_place(page: Path) -> None:
     """Print where a report is."""
     shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
@@ -273,7 +318,9 @@ def _lockstep(checked: Sequence[object], config: DictConfig) -> Iterator[int]:
     yield from launcher.lockstep(found, config)
 
 
-COMMANDS: Final[Mapping[str, jobs.Command]] = {
-    "run": jobs.Command(run, _check_run, jobs.BASIC | {"lockstep": _lockstep}),
-    "compare": jobs.Command(comparison, _check_comparison, jobs.BASIC),
-}
+def command(name: str, *, as_json: bool) -> jobs.Command:
+    """The command ``run`` or ``compare``; ``as_json``: it prints the result for programs alone."""
+    if name == "run":
+        launchers = jobs.BASIC | {"lockstep": _lockstep}
+        return jobs.Command(partial(run, as_json=as_json), _check_run, launchers)
+    return jobs.Command(partial(comparison, as_json=as_json), _check_comparison, jobs.BASIC)

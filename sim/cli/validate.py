@@ -102,6 +102,7 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
     else:
         design = tried.asked.design
         Screen().print(verdicts.closing(assessment, design, found.missing, job.command))
+        tasks.print_answer(design, assessment, found.records)
         if found.search is not None:
             Screen().print(verdicts.searched(found.search))
         tasks.print_place(found.page)

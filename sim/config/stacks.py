@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
@@ -32,9 +32,10 @@ Choice = tuple[str, str]  # group, name
 
 @dataclass(frozen=True)
 class Source:
-    """The loader of Hydra as the source of presets and parts."""
+    """The loader of Hydra as the source of presets and parts; ``taken``: defaults by preset."""
 
     loader: ConfigLoader
+    taken: dict[str, list[Choice]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def known(self) -> dict[str, list[str]]:
@@ -43,6 +44,11 @@ class Source:
 
     def defaults(self, preset: str) -> list[Choice]:
         """The options of the groups of a defense that Hydra takes with a preset."""
+        if preset not in self.taken:
+            self.taken[preset] = self._defaults(preset)
+        return self.taken[preset]
+
+    def _defaults(self, preset: str) -> list[Choice]:
         words = ["attack=[none]", f"{GROUP}={preset}"]
         found = self.loader.compute_defaults_list("config", words, RunMode.RUN).defaults
         pairs = [str(default.config_path).rpartition("/") for default in found]
@@ -51,6 +57,11 @@ class Source:
     def _options(self, group: str) -> list[str]:
         found = self.loader.get_group_options(group, config_name="config", overrides=[])
         return sorted(set(found) - (MADE if group == GROUP else set()))
+
+
+@lru_cache(maxsize=1)
+def _source(loader: ConfigLoader) -> Source:
+    return Source(loader)
 
 
 def key_of(word: str) -> str:
@@ -76,9 +87,10 @@ def make(names: Iterable[str]) -> None:
     Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict
     each other.
     """
-    source = Source(GlobalHydra.instance().config_loader())
+    source = _source(GlobalHydra.instance().config_loader())
+    ours = options(GROUP)
     for name in dict.fromkeys(names):
-        if name not in source.known[GROUP]:
+        if name not in ours and name not in source.known[GROUP]:
             parts = plain(name).split(JOINT)
             presets = [part for part in parts if part in source.known[GROUP]]
             _store(name, presets, _choices(name, parts, source))

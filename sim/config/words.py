@@ -20,7 +20,9 @@ from sim.plugins import SELF
 HYDRA_COMMANDS = ("run", "compare", "explain", "audit")
 VALIDATE = "validate"
 AUDIT = "audit"
-OWN_FLAGS = {"audit": ("--json",)}  # of commands, beside those of Hydra
+JSON = "--json"  # print the machine-readable result alone on standard output
+# of commands, beside those of Hydra
+OWN_FLAGS = dict.fromkeys(HYDRA_COMMANDS, (JSON,))
 COMMANDS = (*HYDRA_COMMANDS, VALIDATE, "init", "new", "list", "report", "completion")
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 LAUNCHER = "hydra/launcher"

@@ -30,6 +30,7 @@ DEPENDENCIES = (
 NO_COMPARISON = "of audits and of sweeps"
 TABLE: Final[Mapping[str, Column]] = {
     "command": Column("text", "The command that repeats it."),
+    "started": Column("text", "When the command began, in Coordinated Universal Time."),
     "code": Column("text", "12 hex digits of the code and of its libraries' versions."),
     "commit": Column(
         "text",

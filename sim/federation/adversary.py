@@ -18,7 +18,7 @@ from sim.errors import RefusedError
 from sim.federation import rounding, wire
 from sim.federation.conversation import Arrived, Conversation, Replies
 from sim.federation.rounds import Weights
-from sim.federation.server import relative_distance
+from sim.federation.server import relative_distance, relative_distances
 from sim.messages import Concluded, Content, ProtocolAttack, Stage, Talk, Trip
 from sim.states import State, advanced
 from sim.types import (
@@ -293,15 +293,16 @@ class Adversary:
 
     def _byzantine(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
         sent = grant.own
+        uploads = as_sent(sent)
         for name, attack in self.attacks.items():
             try:
-                given = sent
                 sent = self._send(name, attack, grant, sent)
             except RefusedError:
                 continue  # too few hostile hospitals are left in this round: they do as if honest
-            pairs = zip(as_sent(sent), as_sent(given), strict=True)
-            self._note(name, [relative_distance(new, old) for new, old in pairs])
-        by_name = zip(grant.hostile, as_sent(sent), strict=True)
+            before = uploads
+            uploads = as_sent(sent)
+            self._note(name, relative_distances(uploads, before))
+        by_name = zip(grant.hostile, uploads, strict=True)
         return {name: Arrived(wire.replaced(trained[name].there(), row)) for name, row in by_name}
 
     def _send(self, name: str, attack: Byzantine, grant: Grant, own: Updates) -> Updates:

@@ -26,7 +26,7 @@ from sim.federation.rounds import Aggregated, Released, Skipped, Weights
 from sim.messages import Concluded
 from sim.seeds import Key
 from sim.states import State
-from sim.types import Vector, View
+from sim.types import Updates, Vector, View
 
 SPENT: Final = SENTENCES["epsilon"]  # why a hospital with a spent budget refuses
 
@@ -199,3 +199,15 @@ def relative_distance(one: Vector, other: Vector) -> float:
     other = np.asarray(other, dtype=np.float64)
     gap = one - other
     return math.sqrt(gap @ gap) / max(math.sqrt(other @ other), 1e-30)
+
+
+def relative_distances(ones: Updates, others: Updates) -> list[float]:
+    """The ``relative_distance`` of each row from the same row of ``others``, to the last digit.
+
+    Of three rows in half of the time.
+    """
+    wide = np.asarray(others, dtype=np.float64)
+    gaps = np.asarray(ones, dtype=np.float64) - wide
+    lengths = np.maximum(np.sqrt(np.vecdot(wide, wide)), 1e-30)
+    found: list[float] = (np.sqrt(np.vecdot(gaps, gaps)) / lengths).tolist()
+    return found

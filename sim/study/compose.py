@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from hydra import compose
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from sim.config import choices, mappings, plain, stacks
@@ -341,8 +344,17 @@ def only_lists(overrides: Sequence[str]) -> None:
 
 
 def _config(overrides: list[str]) -> DictConfig:
+    return _composed(GlobalHydra.instance().config_loader(), tuple(overrides))
+
+
+@lru_cache(maxsize=64)
+def _composed(_loader: ConfigLoader, overrides: tuple[str, ...]) -> DictConfig:
+    """The configuration of these words; Hydra needs a tenth of a second, so it is made once.
+
+    Nobody may edit it. ``_loader``: of Hydra, which is another one in each command.
+    """
     with one_line():
-        config = compose("config", overrides=overrides)
+        config = compose("config", overrides=list(overrides))
     plain.references("", OmegaConf.to_container(config))
     mappings.replace(config, overrides)
     return config

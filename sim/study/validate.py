@@ -45,12 +45,16 @@ class Pages:
 
 @dataclass(frozen=True)
 class Validated:
-    """A design that was tried. ``missing``: runs for which its minutes did not last."""
+    """A design that was tried: its assessment, and the runs that this stands on.
+
+    ``missing``: runs for which its minutes did not last.
+    """
 
     assessment: Assessment
     search: Search | None
     missing: int
     page: Path
+    records: Sequence[RunRecord]
 
 
 def command_of(given: Validation) -> str:
@@ -106,7 +110,8 @@ def validated(
         if assessment.outcome != "met" and minutes > 0:
             found = search.searched(tried, folder, values, chain, minutes)
             page = pages.verdict(folder, chain)
-    return Validated(assessment, found, len(experiments) - len(records), page)
+    missing = len(experiments) - len(records)
+    return Validated(assessment, found, missing, page, chain.records)
 
 
 def search_minutes(values: Node) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports import difference
+from reports import difference, page
 from reports.analysis import differences
 from reports.figures import differences as forest
 from reports.figures import style
@@ -198,10 +199,10 @@ def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
     before = put(tmp_path / "a", grid(defenses=("none", "krum", "median")), command="one")
     after = put(tmp_path / "b", grid(attacks=("none", "sign_flip", "zero"), seeds=4))
     held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    page, found = difference.write(before, after)
-    assert page == after / "report" / "difference.html"
+    target, found = difference.write(before, after)
+    assert target == after / "report" / "difference.html"
     assert {path: path.read_bytes() for path in held} == held
-    text = text_of(page.read_text())
+    text = text_of(target.read_text())
     for sentence in found.summary:
         assert sentence.split("(")[0].strip() in text
     stated = found.json
@@ -216,7 +217,22 @@ def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
     )
     assert auroc["change"] == 0
     assert "found are compared" not in text
-    assert difference.write(before, after, tmp_path / "out")[0].read_bytes() == page.read_bytes()
+    assert difference.write(before, after, tmp_path / "out")[0].read_bytes() == target.read_bytes()
+
+
+def test_a_row_leads_to_the_runs_of_both_folders(tmp_path: Path) -> None:
+    before = put(tmp_path / "before #1", grid())
+    after = put(tmp_path / "after", grid(seeds=4))
+    assert "#cell-" not in difference.write(before, after)[0].read_text()
+    pages = [page.write_report(folder) for folder in (before, after)]
+    html = difference.write(before, after)[0].read_text()
+    for where, own in (
+        ("../../before%20%231/report/index.html", pages[0]),
+        ("index.html", pages[1]),
+    ):
+        anchors = set(re.findall(f'href="{where}#([^"]*)"', html))
+        assert anchors == {f"cell-{a}-{d}" for a in ("none", "sign_flip") for d in ("none", "krum")}
+        assert anchors <= set(re.findall(r'id="([^"]*)"', own.read_text()))
 
 
 def test_privacy_that_is_spent_is_stated_before_and_after(tmp_path: Path) -> None:
@@ -254,9 +270,9 @@ def test_a_copy_of_a_folder_holds_the_same_evidence(tmp_path: Path) -> None:
 def test_folders_without_a_common_cell_are_not_compared(tmp_path: Path) -> None:
     before = put(tmp_path / "a", runs(BEFORE, "krum"))
     after = put(tmp_path / "b", runs(BEFORE, "median"))
-    page, found = difference.write(before, after)
+    target, found = difference.write(before, after)
     assert "no attack and defense in common" in found.summary[0]
-    assert "Nothing is in both folders." in text_of(page.read_text())
+    assert "Nothing is in both folders." in text_of(target.read_text())
     assert found.json["changes"] == []
 
 
@@ -308,7 +324,7 @@ def test_two_verdicts_are_compared_by_criterion_and_row(tmp_path: Path) -> None:
     )
     before = validated(tmp_path / "a", make_design(), n_read=8)
     after = validated(tmp_path / "b", problems.design(other), losses=(0.2,) * 5)
-    page, found = difference.write(before, after)
+    target, found = difference.write(before, after)
     assert found.judged is not None
     assert {one.id: one.kind for one in found.judged.criteria} == {
         "accuracy": "no longer met",
@@ -327,7 +343,7 @@ def test_two_verdicts_are_compared_by_criterion_and_row(tmp_path: Path) -> None:
     stated = found.json
     assert [one["change"] for one in stated["criteria"]] == ["no longer met", "now met"]
     assert stated["notice"] == verdict.NOTICE
-    text = text_of(page.read_text())
+    text = text_of(target.read_text())
     assert "no longer met" in text
     assert "safe" not in text.lower().split()
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from reports import page
-from reports.analysis import each_run
+from reports.analysis import each_run, tables
 from reports.figures import sparkline
 from sim import evidence
 from sim.errors import InputError
@@ -129,6 +129,27 @@ def test_every_link_of_a_page_leads_somewhere() -> None:
     assert len(ids) == len(set(ids))
     assert len(TARGET.findall(html)) > 100
     assert set(TARGET.findall(html)) <= set(ids)
+
+
+def test_every_row_on_an_attack_or_a_defense_leads_to_its_runs() -> None:
+    """But for rows that state why there is no run or no figure."""
+    known = dict.fromkeys(page.MANIFEST)
+    ordered = tables.one_study([addressed(one) for one in everything()])
+    values = page.content(ordered, known, show_reconstructions=False)
+    html = page.render(values, {"heat_map": "<svg></svg>"})
+    n_rows = 0
+    for table in re.findall(r"<table\b.*?</table>", html, re.DOTALL):
+        head, _, body = table.partition("<tbody>")
+        columns = [text_of(one).strip() for one in re.findall(r"<th\b.*?</th>", head, re.DOTALL)]
+        if not {"Attack", "Defense"} & set(columns):
+            continue
+        for one in re.findall(r"<tr\b.*?</tr>", body, re.DOTALL):
+            text = text_of(one)
+            if ("Finding" in columns and "none" in text.split()) or "was not measured" in text:
+                continue
+            n_rows += 1
+            assert re.search(r'href="#(cell|run)-', one), text
+    assert n_rows >= 20
 
 
 def test_a_page_states_the_line_of_each_run(tmp_path) -> None:

@@ -185,14 +185,14 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, sta
         (
             ["dance"],
             "wardround: command=dance: expected one of run, compare, explain, audit, validate,"
-            " init, new, list, report\n",
+            " init, new, list, report, completion\n",
         ),
         (["list", "hospitalls"], "wardround: list=hospitalls: expected one of attack, "),
         (["report"], "wardround: DIR=nothing: expected at least one folder with evidence.jsonl\n"),
         (["report", "nowhere"], "wardround: folder="),
         (["report", "a", "b", "c"], "wardround: DIR=3 folders: expected one, whose report is "),
         (["report", "a", "b", "--jsn"], "wardround: flags=--jsn: expected --figures FORMATS, "),
-        (["report", "a", "--json"], "wardround: flags=--json: expected two folders with it, "),
+        (["report", "a", "--json"], "wardround: folder="),
         (["report", "a", "--out=x"], "wardround: flags=--out: expected two folders with it, "),
         (["report", "a", "b", "--figures=pdf"], "wardround: --figures=pdf: expected one folder"),
         (["report", "a", "b", "--out"], "wardround: --out=nothing: expected a folder\n"),

@@ -27,10 +27,14 @@ from threats import changes
 pytestmark = pytest.mark.xdist_group("validate interrupted")
 
 FEW = ("none", "median")  # presets that the search tries in place of all
+MOST = 3  # changes that it tries of all
 PROGRAM = (
-    "import sys; from sim.cli import command; from threats import changes\n"
+    "import sys; from sim.cli import command; from sim.study import search\n"
+    "from threats import changes\n"
     "known = changes.options; changes.FACTORS = ()\n"
     f"changes.options = lambda group: {FEW} if group == 'defense' else known(group)\n"
+    "every = search.changes\n"
+    f"search.changes = lambda *given: every(*given)[:{MOST}]\n"
     "sys.exit(command.main())"
 )
 OF_A_LINE = ("line", "hash", "bytes")  # which differ, for a line has its seconds
@@ -87,7 +91,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], An
     """The words of a command, and what it leaves where nobody interrupts it."""
     folder = tmp_path_factory.mktemp("whole")
     asked = [criterion(), criterion(id="best", at_least=0.9999)]
-    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 60}})
+    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 30}})
     words = ("validate", f"consortium={path}", "workers=1", "search.minutes=9")
     with pytest.MonkeyPatch.context() as patch:
         few(patch)
@@ -99,6 +103,8 @@ def few(patch: pytest.MonkeyPatch) -> None:
     known = changes.options
     patch.setattr(changes, "options", lambda group: FEW if group == "defense" else known(group))
     patch.setattr(changes, "FACTORS", ())
+    every = changes.changes
+    patch.setattr("sim.study.search.changes", lambda *given: every(*given)[:MOST])
     patch.setattr("reports.page.write_report", lambda *_, **__: Path("runs.html").absolute())
 
 

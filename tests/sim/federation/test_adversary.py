@@ -19,6 +19,7 @@ from sim.errors import InputError
 from sim.federation import server, wire
 from sim.observers.reconstruction import ReconstructionObserver, score
 from sim.plugins import CONF
+from sim.seeds import stream
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, subject
 from sim.study.visibility import conflicts, visibility
@@ -434,3 +435,14 @@ def test_every_conflict_that_a_design_can_have_is_in_the_catalog() -> None:
     for words in designs:
         for conflict in conflicts(experiment("consortium=heart12", *words)):
             assert conflict.id in text
+
+
+@pytest.mark.parametrize("n_params", [1, 3, 59, 4417])
+def test_distances_of_rows_are_those_of_each_alone_to_the_last_digit(n_params: int) -> None:
+    rng = stream(0, "distances", n_params)
+    ones, others = rng.normal(size=(2, 5, n_params)).astype(np.float32)
+    others[1] = 0.0
+    ones[2] = np.finfo(np.float32).max
+    ones[3] = np.nan
+    alone = [server.relative_distance(one, other) for one, other in zip(ones, others, strict=True)]
+    np.testing.assert_array_equal(server.relative_distances(ones, others), alone)
