@@ -127,6 +127,7 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
     return mean_interval(changes, Range(-control.high, 1 - control.low))
 
 
+@lru_cache(maxsize=4096)  # a page asks again for the same counts
 def rate_interval(successes: int, trials: int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934). Trials are taken to be independent."""
     from scipy.stats import binomtest  # here and below: takes longer to load than all the rest
@@ -143,8 +144,6 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
     smaller by the ratio of t quantiles because so few seeds tell the variance. It is never larger
     than the number of trials. Where all rates agree, the trials count as independent.
     """
-    from scipy.stats import beta
-
     n = len(rates)
     trials = sum(sizes)
     if n < 2 or trials < 2:
@@ -154,9 +153,16 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
     alike = mean * (1 - mean) / variance if variance > 0 else trials
     effective = min(trials, min(alike, trials) * (_t(trials - 1) / _t(n - 1)) ** 2)
     hits = min(effective, mean * effective)
-    low = float(beta.ppf(1 - UPPER, hits, effective - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(UPPER, hits + 1, effective - hits)) if effective - hits > 1e-12 else 1.0
+    low = _beta_quantile(1 - UPPER, hits, effective - hits + 1) if hits > 0 else 0.0
+    high = _beta_quantile(UPPER, hits + 1, effective - hits) if effective - hits > 1e-12 else 1.0
     return Interval(min(low, mean), max(high, mean))
+
+
+@lru_cache(maxsize=4096)
+def _beta_quantile(share: float, a: float, b: float) -> float:
+    from scipy.stats import beta
+
+    return float(beta.ppf(share, a, b))
 
 
 def excess_interval(

@@ -104,6 +104,9 @@ def _is_python_command(page: Path, words: Sequence[str], before: Sequence[Line])
     module, *given = words[1:]
     if module.startswith("reports.analysis."):
         return find_spec(module) is not None and all(_is_written(one, before) for one in given)
+    if module == "tests.browser.photograph":
+        made = any(line.words == ("make", "demo") for line in before)
+        return made and given == ["outputs/demo/report/index.html", "docs/images"]
     flags = FLAGS.get(module)
     if flags is None:
         return False
@@ -132,6 +135,7 @@ def _is_written(folder: str, before: Sequence[Line]) -> bool:
         "curl example.org",
         "python -m benchmarks nothing",
         "python -m tests.mutants --frobnicate",
+        "python -m tests.browser.photograph outputs/nobody/report/index.html docs/images",
         "python -m pytest tests/none.py",
         "python -m reports.analysis.numbers outputs/nobody",
         "python docs/images/draw.py none outputs/x y.png",
