@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: demo test check browser bench peers privacy toolbox exports mutants docs clean help
+.PHONY: demo test check browser bench peers privacy toolbox exports tracking mutants docs clean help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,6 +44,9 @@ toolbox: .venv/.toolbox  ## run the attacks that the Adversarial Robustness Tool
 
 exports: .venv/.exports  ## hold the exports to the models of OSCAL and the schema of CycloneDX
 	$(BIN)/python -m pytest tests/threats/exports
+
+tracking: .venv/.tracking  ## track runs in a real MLflow, whose every connection is refused
+	$(BIN)/python -m pytest tests/reports/test_tracking.py
 
 mutants: .venv/.mutants  ## change the code in 200 places, one at a time, and count the changes that no test notices
 	$(BIN)/python -m pytest tests/whole/test_mutants.py
@@ -91,6 +94,10 @@ help:  ## list the targets
 
 .venv/.exports: $(PINS) | .venv/.dev
 	$(INSTALL) --editable '.[dev,exports]'
+	touch $@
+
+.venv/.tracking: $(PINS) | .venv/.dev
+	$(INSTALL) --editable '.[dev,mlflow]'
 	touch $@
 
 .venv/.mutants: $(PINS) | .venv/.dev

@@ -28,7 +28,7 @@ from sim.design.site import Site, Source, added
 from sim.devices import device
 from sim.federation import wire
 from sim.federation.conversation import Asked, TripRefusedError
-from sim.federation.protocols.plain import protocol_of
+from sim.federation.protocols.plain import PLAIN, protocol_of
 from sim.models.alike import is_imprinted
 from sim.models.network import Network
 from sim.seeds import Key
@@ -202,7 +202,7 @@ class _Visit:
                 return "again"
             if plan.update_dp is not None and task.round <= _last_round(self.state, UPDATES):
                 return "again"
-            history = _ledger(self.state)
+            history = None if policy.max_epsilon is None else _ledger(self.state)
         refusal = self.site.policy.refusal(plan, len(self.site.records), history)
         return self._begun() if refusal is None else refusal
 
@@ -283,9 +283,14 @@ class _Visit:
             held = dp.uploaded(report.update, self.plan.averaging, rng)
             report = replace(report, update=held)
             self.state[UPDATES] = ConfigRecord({ROUND: self.task.round})
-        if self.type_ == wire.CLEAR:
+        if self.type_ == wire.CLEAR or self._uploads_as_trained:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
+
+    @property
+    def _uploads_as_trained(self) -> bool:
+        """Whether the protocol would answer with the update alone, which costs more than this."""
+        return self.plan.quantization is None and protocol_of(self.plan) is PLAIN
 
     def answer(self, report: wire.Report | None) -> Message:
         """The reply of the hospital's half of the plan's protocol."""

@@ -20,6 +20,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, RootModel
 
+from reports import tracking
 from reports.page import INDEX, RUNS
 from reports.validation import DIAGRAM
 from sim import evidence
@@ -171,8 +172,22 @@ FILES: Final = (
     File(f"report/{INDEX}", f"{RUNNING}, audit, report", "The report: one self-contained page."),
     File(f"report/{RUNS}", "validate, report", "The page of all runs of a design's verdict."),
     File(f"report/{DIAGRAM}", "validate, report", "The data flow diagram as text for Mermaid."),
+    File(
+        tracking.STORE,
+        "run, compare with tracking=mlflow",
+        "The runs in an MLflow store: an SQLite file in MLflow's own form.",
+    ),
+    File(
+        f"{tracking.ARTIFACTS}/",
+        "run, compare with tracking=mlflow",
+        "Copies of evidence, tables and report that belong to that store.",
+    ),
     File("report/difference.html", "report", "What differs from another folder, given before it."),
-    File("report/figures/", f"{RUNNING}, report", "The figures of the page as files."),
+    File(
+        "report/figures/",
+        "report with --figures",
+        "The figures of the page as files: `NAME_column` is 3.5 inches wide, `NAME_full` 7.",
+    ),
 )
 START: Final = """# Files and columns
 

@@ -14,18 +14,21 @@ import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from reports import rendering
+from reports import notebook, rendering
 from reports.analysis import breakdown, costs_apart, differences, each_run, tables
 from reports.analysis.differences import Cell, Value
 from reports.figures import style
 from reports.figures.differences import differences as draw
-from reports.figures.style import Width
+from reports.figures.style import Make, Width
+from reports.notebook import Shown
 from reports.page import INDEX, RUNS
 from reports.text import differences as sentences
-from sim import evidence, files
+from reports.text import words
+from sim import evidence, files, titles
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, Chain, RunRecord, audits
 from sim.evidence.controls import NONE
+from sim.titles import Titles
 from sim.types import Node, TableRow
 from threats import compared, stored, verdict
 from threats.compared import CriterionChange, RowChange, Stated
@@ -83,7 +86,8 @@ class Difference:
     ``changes``: a frame of ``differences.changes``. ``configuration``: values that differ in cells
     that both have. ``only_before`` and ``only_after``: cells of one folder alone. ``costs``: a
     frame of ``costs_apart.costs``. ``judged``: of two verdicts. ``drop``: the change that counts as
-    material, the smaller one where the folders state two.
+    material, the smaller one where the folders state two. ``titles``: plain names of choices of the
+    user's own.
     """
 
     before: Folder
@@ -96,22 +100,47 @@ class Difference:
     n_common: int
     costs: pl.DataFrame
     judged: Judged | None
+    titles: Titles
+
+    def __str__(self) -> str:
+        return notebook.text(self._shown())
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self._shown())
 
     @property
     def summary(self) -> list[str]:
         """The difference in sentences, the worst first."""
-        return list(sentences.summary(self))
+        with titles.known(self.titles):
+            return list(sentences.summary(self))
 
     @property
     def json(self) -> Node:
         """The difference as plain values."""
         return _plain(self)
 
-    def figure(self, width: Width) -> Figure | None:
-        """The forest plot of the changes; None where there are none to draw."""
-        if sentences.drawn(self.changes).is_empty():
-            return None
-        return draw(self.changes, width, self.drop)
+    def _shown(self) -> Shown:
+        """What a notebook shows: the sentences, and the main change of each cell."""
+        rows = list(sentences.drawn(self.changes).iter_rows(named=True))
+        with titles.known(self.titles):
+            columns = (
+                ("cell", [sentences.cell(_cell(row)) for row in rows]),
+                ("figure", [row["text"] for row in rows]),
+                ("before", [words.score(row["before"]) for row in rows]),
+                ("after", [words.score(row["after"]) for row in rows]),
+                ("change", [words.change(row["change"]) for row in rows]),
+                ("95 %", [words.span(row["low"], row["high"], signed=True) for row in rows]),
+                ("shown to be", [row["outcome"] for row in rows]),
+            )
+        return Shown(
+            heading=f"Before {self.before.path}, after {self.after.path}",
+            first=tuple(sentences.cautions(self)),
+            sentences=tuple(("", text) for text in self.summary),
+            title="A change is the mean after minus the mean before.",
+            columns=columns if rows else (),
+            notes=(sentences.basis(self.changes),),
+            place="",
+        )
 
 
 def read(before: Path, after: Path) -> Difference:
@@ -143,16 +172,31 @@ def write(before: Path, after: Path, out: Path | None = None) -> tuple[Path, Dif
     return target, found
 
 
+def makers(found: Difference) -> list[tuple[str, Make]]:
+    """The figures of the page by name, each drawn for the width asked for; empty without one."""
+    if sentences.drawn(found.changes).is_empty():
+        return []
+
+    def drawn(width: Width) -> Figure:
+        with titles.known(found.titles):
+            return draw(found.changes, width, found.drop)
+
+    return [(FIGURE, drawn)]
+
+
 def render(found: Difference, place: Path) -> str:
     """The page as HTML text. ``place``: the folder that takes it, from which links are followed."""
-    drawn = None
-    if not sentences.drawn(found.changes).is_empty():
-        drawn = style.inline(lambda width: draw(found.changes, width, found.drop), FIGURE)
+    with titles.known(found.titles):
+        return _rendered(found, place)
+
+
+def _rendered(found: Difference, place: Path) -> str:
+    drawn = [style.inline(make, name) for name, make in makers(found)]
     return rendering.page(
         PAGE,
         it=found,
         first=found.summary,
-        figure=None if drawn is None else Markup(drawn),
+        figure=Markup(drawn[0]) if drawn else None,
         rows=list(found.changes.iter_rows(named=True)),
         links=[_links(one, place) for one in (found.before, found.after)],
         main=list(sentences.drawn(found.changes).iter_rows(named=True)),
@@ -185,6 +229,10 @@ def _links(folder: Folder, place: Path) -> dict[Cell, str]:
         for number in (None, n_hostile):
             found[attack, names.get(defense, defense), number] = f"{where}#{anchor}"
     return found
+
+
+def _cell(row: TableRow) -> Cell:
+    return row["attack"], row["defense"], row["n_hostile"]
 
 
 def _command(folder: Folder) -> str:
@@ -244,7 +292,17 @@ def _compared(old: Folder, new: Folder) -> Difference:
         n_common=len(differences.common(before, after)),
         costs=costs_apart.costs(before, after),
         judged=judged,
+        titles=_titles(old, new),
     )
+
+
+def _titles(old: Folder, new: Folder) -> Titles:
+    """The titles of choices of the user's own that either folder states."""
+    found = [titles.stored(rendering.manifest(one.path).get("titles")) for one in (old, new)]
+    return {
+        group: {**found[0].get(group, {}), **found[1].get(group, {})}
+        for group in dict.fromkeys([*found[0], *found[1]])
+    }
 
 
 def _stack(found: Stored) -> Mapping[str, str]:

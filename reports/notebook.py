@@ -12,17 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports import page, rendering, sweeps
-from reports.analysis import broken, tables
+from reports import page, rendering, sections, sweeps
+from reports.analysis import breakdown, broken, tables
+from reports.analysis.seen import Seen
 from reports.page import INDEX
 from reports.sweeps import Sweep
 from reports.terminal import Column, compared, fitted, outcomes
-from reports.text import findings, safe, words
+from reports.text import answer, safe, words
 from sim import titles
 from sim.errors import InputError
 from sim.evidence import RunRecord
 from sim.evidence.intervals import Interval
 from sim.types import Node
+from threats import catalog, register
 from threats.verdict import NOTICE
 
 TEMPLATE: Final = "notebook.html.j2"
@@ -58,10 +60,11 @@ def of_runs(records: Sequence[RunRecord], manifest: Node, folder: Path | None) -
     except InputError as error:
         reason = (("Not compared", str(error)),)
         return Shown(heading, (), reason, "", (), (), _place(folder))
-    table = compared(ordered, manifest.get("refused") or ())
+    refused = manifest.get("refused") or ()
+    table = compared(ordered, refused)
     with titles.known(titles.stored(manifest.get("titles"))):
         first = tuple(broken.first(ordered))
-        sentences = tuple((one.topic, one.text) for one in findings.found(ordered))
+        sentences = tuple(("", one) for one in _answer(ordered, len(refused)))
     return Shown(
         heading=heading,
         first=first,
@@ -172,6 +175,13 @@ def text(shown: Shown, width: int = 100) -> str:
         if note:
             console.print(Text(_safe(note)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _answer(records: Sequence[RunRecord], n_refused: int) -> list[str]:
+    """The answer of the page of these runs."""
+    focused = breakdown.in_focus(records)
+    threats = sections.threats(register.register(focused, catalog.load()))
+    return answer.sentences(records, Seen(focused), threats, n_refused)
 
 
 def _of_run(record: RunRecord, folder: Path | None) -> Shown:

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import markup
-from reports.text import safe, words
+from reports.text import glossary, safe, words
 from sim.errors import InputError
 from sim.evidence import MANIFEST, statement
 from sim.evidence.controls import NONE
@@ -60,7 +60,7 @@ def page(template: str, **values: object) -> str:
     """A whole page as HTML text: the template with the values, the script and dressed tables."""
     made = environment().get_template(template)
     frame = {"script": Markup(script()), "policy": Markup(markup.policy(script()))}
-    return markup.dressed(made.render(**frame, **values))
+    return markup.dressed(glossary.filled(made.render(**frame, **values), values))
 
 
 @cache

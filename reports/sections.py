@@ -261,6 +261,7 @@ def _threat(rows: Sequence[Row]) -> TableRow:
         "about": rows[0],
         "rows": rows,
         "statuses": statuses,
+        "outcomes": Counter(row.shown for row in rows if row.shown is not None),
         "tested": any(row.runs for row in rows),
     }
 

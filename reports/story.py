@@ -9,6 +9,7 @@ from typing import Final
 
 from reports import sections
 from reports.analysis import tables
+from reports.analysis.seen import Seen
 from reports.text import about, answer, commands, judged, patients, steps
 from reports.text.steps import Step, Untested
 from sim.evidence import RunRecord
@@ -49,21 +50,22 @@ class Top:
 
 def top(
     everything: Sequence[RunRecord],
-    records: Sequence[RunRecord],
+    seen: Seen,
     manifest: Node,
     threats: Sequence[TableRow] | None = None,
 ) -> Top:
     """The top of a page of runs.
 
-    ``records``: those of ``everything`` with the number of hostile hospitals in focus. ``threats``:
+    ``seen``: those of ``everything`` with the number of hostile hospitals in focus. ``threats``:
     what ``sections.threats`` gives for them, where it is there already.
     """
     known = catalog.load()
+    records = seen.records
     if threats is None:
         threats = sections.threats(register.register(records, known))
     return Top(
-        answer.sentences(everything, records, threats, len(manifest["refused"] or ())),
-        steps.act(records, manifest),
+        answer.sentences(everything, seen, threats, len(manifest["refused"] or ())),
+        steps.act(seen, manifest),
         steps.untested(records, threats, known, manifest),
     )
 
@@ -80,7 +82,8 @@ def values(
     ``records``: those of ``everything`` with the number of hostile hospitals in focus;
     ``threats``: what ``sections.threats`` gives for them.
     """
-    found = top(everything, records, manifest, threats)
+    seen = Seen(records)
+    found = top(everything, seen, manifest, threats)
     return {
         "when": about.when(manifest),
         "by": about.by(everything),
@@ -91,7 +94,7 @@ def values(
         "most_steps": steps.MOST,
         "untested": found.untested,
         "all_at_once": steps.all_at_once(found.untested, records, manifest),
-        "patients": patients.sentences(everything),
+        "patients": patients.sentences(seen),
         "adversaries": adversaries(records, known),
         "hipaa": hipaa(threats, known),
     }
@@ -134,6 +137,7 @@ def _add(
             "name": threat.name,
             "relevance": one.relevance,
             "why": one.why,
+            "condition": one.condition,
             "n_runs": n_runs,
             "statuses": statuses,
             "place": place,
@@ -156,7 +160,7 @@ def of_verdict(
         "whose": about.whose(ordered),
         "questions": QUESTIONS,
         "answer": answer_of_verdict(design, assessment, records),
-        "patients": patients.sentences(ordered),
+        "patients": patients.sentences(Seen(ordered)),
         "hipaa": hipaa_of_rows(assessment.rows, known),
         "commands": list(_commands(assessment, ordered, manifest)),
     }

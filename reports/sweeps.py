@@ -318,18 +318,18 @@ def draw(sweep: Sweep, width: Width) -> Figure:
     figure = style.new_figure(inches, width.high((2.6 if width.narrow else 3.4) * n_rows))
     panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
     for axes, metric in zip(panels, shown_metrics, strict=False):
-        _panel(axes, sweep, metric)
+        _panel(axes, sweep, metric, width)
     for axes in panels[len(shown_metrics) :]:
         axes.remove()
     if len(_lines(sweep)) > 1:
         handles, labels = panels[0].get_legend_handles_labels()
         shown = [width.wrapped(label) for label in labels]
-        n_across = 1 if width.narrow else 3
+        n_across = max(1, min(3, width.letters() // (max(map(len, labels)) + 9)))
         figure.legend(handles, shown, loc="outside lower center", ncols=n_across)
     return figure
 
 
-def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
+def _panel(axes: Axes, sweep: Sweep, metric: str, width: Width) -> None:
     rows = list(sweep.points(metric).iter_rows(named=True))
     if sweep.axis == "seed":
         rows = [
@@ -356,7 +356,8 @@ def _panel(axes: Axes, sweep: Sweep, metric: str) -> None:
         for x, row in zip(across, line, strict=True):
             if row["mean_low"] is not None:
                 axes.plot([x, x], [row["mean_low"], row["mean_high"]], color=color, lw=0.8)
-    axes.set(xlabel=sweep.axis, ylabel=SWEPT[metric])
+    label = width.wrapped(SWEPT[metric], 0.32 if width.narrow else 0.24)
+    axes.set(xlabel=sweep.axis, ylabel=label)
     style.guide(axes)
 
 
@@ -371,8 +372,9 @@ def _scale(axes: Axes, values: Sequence[str]) -> dict[str, float]:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(found, values)
         return dict(zip(values, found, strict=True))
-    slanted: dict[str, Any] = {"rotation": 25, "ha": "right"} if sum(map(len, values)) > 40 else {}
-    axes.set_xticks(range(len(values)), list(values), **slanted)
+    slanted: dict[str, Any] = {"rotation": 55, "ha": "right", "rotation_mode": "anchor"}
+    long = sum(map(len, values)) > 40
+    axes.set_xticks(range(len(values)), list(values), **(slanted if long else {}))
     return {value: float(i) for i, value in enumerate(values)}
 
 

@@ -24,6 +24,7 @@ from reports.analysis import (
     tables,
     undefined,
 )
+from reports.analysis.seen import Seen
 from reports.analysis.undefined import Refused
 from reports.text import words
 from sim.evidence import RunRecord
@@ -84,7 +85,7 @@ def ending(
     ``command``: the one that repeats it. ``first``: in place of the tables of a comparison.
     """
     manifest = {"command": command, "refused": refused}
-    top = story.top(records, breakdown.in_focus(records), manifest)
+    top = story.top(records, Seen(breakdown.in_focus(records)), manifest)
     steps = [f"{one.name} ({one.urgent}): {one.text}" for one in top.acting[:MOST_STEPS]]
     more = len(top.acting) - len(steps)
     steps += [f"{words.count(more, 'more row')} in the report."] if more > 0 else []

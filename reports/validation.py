@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 from markupsafe import Markup
 
-from reports import dfd, rendering, story
+from reports import dfd, rendering, sections, story
 from reports.analysis import changes
 from reports.dfd import Badge
 from reports.figures import style
@@ -27,7 +27,7 @@ from sim.types import Node, TableRow
 from threats import catalog, stored, verdict
 from threats.applicability import FLOW, LETTERS, Kind
 from threats.assessment import Assessment, Color, Range, RegisterRow
-from threats.catalog import Catalog, Threat
+from threats.catalog import Catalog, Threat, provisions
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
 from threats.statements import GRADES, Statement
@@ -63,6 +63,16 @@ class Group:
     def elements(self) -> list[str]:
         """The elements that the rows are about."""
         return [row.element for row in self.rows]
+
+    @property
+    def shown(self) -> str | None:
+        """What the runs of the stack show: the worst of its statements; None without one."""
+        results = {one.result for one in self.adjusted}
+        if not results:
+            return None
+        if "supports" in results:
+            return "harm"
+        return "no_harm" if results == {"refutes"} else "not_decided"
 
     @property
     def anchor(self) -> str:
@@ -211,6 +221,8 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         pins=known.taxonomies,
         threats={threat.id: threat.name for threat in known.threats},
         runs=_runs(found.chain),
+        provisions={threat.id: provisions(threat, known) for threat in known.threats},
+        explained=sections.explained(found.chain.records),
         **story.of_verdict(design, assessment, found.chain.records, manifest, known),
     )
 

@@ -6,7 +6,7 @@
 >>> found.results.select("attack", "defense", "seed").rows()
 [('none', 'median', 0), ('none', 'none', 0), ('sign_flip', 'median', 0), ('sign_flip', 'none', 0)]
 >>> sorted(found.figures())
-['convergence', 'heat_map', 'hospital_costs', 'hospital_effects', 'tradeoff']
+['convergence', 'heat_map', 'hospital_costs', 'hospital_effects', 'hospital_scores', 'tradeoff']
 
 An override is a word as on the command line (``"training.rounds=2"``), or a key and a value: in a
 mapping, or as a keyword where the key has no dot. Flags are for the command line alone. Without a
@@ -27,6 +27,7 @@ import math
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ from sim.inference import alone
 from sim.inference.alone import Audit
 from sim.spelling import written
 from sim.study import compare as comparing
-from sim.study import compose, designs, jobs, repeat, results, sharing
+from sim.study import compose, designs, jobs, repeat, results, sharing, tracking
 from sim.study import validate as validating
 from sim.study.access import undefended
 from sim.study.apart import apart
@@ -284,6 +285,7 @@ def run(
         start = time.perf_counter()
         values = compose.resolved(config)
         experiment = compose.checked(values, of_job())
+        _check_tracking(values, folder)
         _made(_Asked("run", values, [experiment], (), 1, start), folder is not None)
 
     return _commanded("run", _words(overrides, values), folder, config_dir, task)
@@ -304,6 +306,7 @@ def compare(
         start = time.perf_counter()
         values = compose.resolved(config)
         experiments, refused = planned(values)
+        _check_tracking(values, folder)
         workers = sharing.n_workers(values.get("workers"), len(experiments))
         _made(_Asked("compare", values, experiments, refused, workers, start), folder is not None)
 
@@ -472,6 +475,12 @@ def _commanded(
         return _read(place, None if folder is None else place)
 
 
+def _check_tracking(values: Node, folder: Place | None) -> None:
+    """Refuse to track what nobody keeps: a store has the files of the folder, too."""
+    if values.get("tracking") is not None and folder is None:
+        raise InputError("tracking", "a store", "expected folder=PATH for the results, too")
+
+
 @contextmanager
 def _place(folder: Place | None) -> Iterator[Path]:
     """The folder of the results, or one that is there in this block alone."""
@@ -504,6 +513,8 @@ def _made(asked: _Asked, with_page: bool) -> None:
         everything = results.write_tables(line, folder, made, held, asked.start, asked.refused)
         if with_page:
             _page(folder, made, everything)
+        if (why := tracking.untracked(asked.values, folder)) is not None:
+            warnings.warn(why, stacklevel=2)
 
 
 def _page(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, is_dataclass
 from functools import cache
 from importlib import import_module
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -220,6 +221,12 @@ class UpdatePrivacy(Protocol):
     ) -> float: ...
 
 
+class Tracking(Protocol):
+    """Tracking: the runs of a folder of results are written to a store of the user's as well."""
+
+    def __call__(self, folder: Path) -> None: ...
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of plug-in: its configuration group, the folder of its classes, and their form.
@@ -244,6 +251,7 @@ KINDS = (
     Kind("record-level privacy", "dp", LocalPrivacy),
     Kind("privacy of whole updates", "dp", UpdatePrivacy),
     Kind("hardening", "hardening", Hardening),
+    Kind("tracking", "tracking", Tracking),
     Kind("poison", "attack", Poison, "poison"),
     Kind("training attack", "attack", TrainingAttack, "training"),
     Kind("Byzantine attack", "attack", Byzantine, "byzantine"),

@@ -286,7 +286,7 @@ CASES: dict[str, Case] = {
     "rounds were skipped": Case(
         STUDIES["skipped"](),
         act=("before anything else is read | Training failed with nobody attacking",),
-        open=("harm is not decided in 1 of 2 cells",),
+        open=("harm is not decided in 1 of 2 pairs",),
     ),
     "huge intervals": Case(
         one_wall((0.06, 0.8, 0.06), (0.0, 0.5, 0.0)),
@@ -424,7 +424,7 @@ CASES: dict[str, Case] = {
             }
         ],
         worst=("no defense was run",),
-        open=("1 cell of attack and defense did not run, as not defined in this design",),
+        open=("1 pair of attack and defense did not run, as not defined in this design",),
     ),
     "own data": Case(
         renamed(one_wall(SHOVED), public=False, provenance="own", data_source="own"),
@@ -492,7 +492,7 @@ CASES: dict[str, Case] = {
             for one in one_wall(SMALL)
         ],
         worst=("In no run did the attack do anything, so that nothing is known about harm",),
-        open=("harm is not decided in 2 of 2 cells",),
+        open=("harm is not decided in 2 of 2 pairs",),
         act=("shove did nothing", "give it other values"),
         never=("Run more seeds", "no loss", "What helped"),
     ),
@@ -527,7 +527,7 @@ CASES: dict[str, Case] = {
         ),
         asked=("a00, a01, a02 and 27 more",),
         worst=("d1 (0.600) and 2 more",),
-        open=("each of 150 cells",),
+        open=("each of 150 pairs",),
     ),
     "hostile names": Case(
         losses({("<script>alert('x')</script>", "none"): SHOVED, ("[x]", "{{ 7 * 7 }}"): SMALL}),

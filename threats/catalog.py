@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final, Literal
@@ -20,6 +21,7 @@ Status = Literal[
     "measured", "inconclusive", "literature_only", "not_tested", "not_testable_by_simulation"
 ]
 Control = Literal["attack_free", "undefended"]
+Shown = Literal["harm", "no_harm", "not_decided"]  # what the runs of a row show
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
 Alternatives = tuple[tuple[Power, ...], ...]  # of powers, each of which is enough
 
@@ -90,11 +92,15 @@ class Technique(Fact):
 
 
 class Provision(Fact):
-    """A provision that a technical result may bear on; counsel decides whether it applies."""
+    """A provision that a technical result may bear on; counsel decides whether it applies.
+
+    ``condition``: the fact without which a conditional provision does not bear on it.
+    """
 
     cite: str
     relevance: Literal["direct", "indirect", "conditional", "contextual"]
     why: str
+    condition: str = ""
 
 
 class Untested(Fact):
@@ -244,6 +250,26 @@ def check(data: Node) -> Catalog:
     return catalog
 
 
+@dataclass(frozen=True)
+class Cited:
+    """A provision with its title, how it bears on a threat, why, and on what condition."""
+
+    cite: str
+    title: str
+    relevance: str
+    why: str
+    condition: str
+
+
+def provisions(threat: Threat, catalog: Catalog) -> list[Cited]:
+    """The provisions of HIPAA that may bear on a threat, with their titles."""
+    titles = {entry.id: entry.title for entry in catalog.taxonomies.hipaa.entries}
+    return [
+        Cited(one.cite, titles[one.cite], one.relevance, one.why, one.condition)
+        for one in threat.hipaa
+    ]
+
+
 def _check_claimed(catalog: Catalog) -> None:
     """Refuse an attack that no threat claims, and one whose powers are not stated."""
     claimed = {name: threat.id for threat in catalog.threats for name in threat.attacks}
@@ -274,6 +300,10 @@ def _check_threat(threat: Threat, taxonomies: Taxonomies) -> None:
     _refuse_unknown(f"{place}.atlas", techniques, taxonomies.atlas)
     provisions = [provision.cite for provision in threat.hipaa]
     _refuse_unknown(f"{place}.hipaa", provisions, taxonomies.hipaa)
+    for provision in threat.hipaa:
+        if bool(provision.condition) != (provision.relevance == "conditional"):
+            expected = "expected a condition if and only if the relevance is conditional"
+            raise InputError(f"{place}.hipaa.{provision.cite}", provision.condition, expected)
     if not threat.unmapped and not (threat.owasp and threat.atlas and threat.nist_aml):
         expected = "expected why owasp, atlas or nist_aml is empty"
         raise InputError(f"{place}.unmapped", threat.unmapped, expected)

@@ -7,12 +7,13 @@ table of metrics; no attack is known here by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sim.evidence import RunRecord, intervals
 from sim.evidence.controls import NONE
 from sim.evidence.intervals import HARMED, WITHIN, Interval, Losses
 from sim.evidence.metrics import METRICS
-from threats.catalog import Measured
+from threats.catalog import Measured, Shown
 from threats.cells import Cell
 
 SEEDS_NEEDED = 3
@@ -134,6 +135,70 @@ def finding(cell: Cell, measured: Measured) -> str:
     return form(cell, measured, seeds) if recovered else ""
 
 
+def shown(cell: Cell, measured: Measured) -> Shown:
+    """What ``cell`` shows beside its figure: a figure alone states nothing good and nothing bad.
+
+    Harm is shown by a loss whose verdict is harm, by a record that was recovered and by rounds
+    skipped beyond those of the control. No harm is shown only where an interval ends below the
+    material loss; anything else is not decided, and so is everything where there are doubts.
+    """
+    if doubts(cell, measured):
+        return "not_decided"
+    seeds = counted_seeds(cell, measured)
+    drop = _drop(cell, seeds)
+    if measured.beside or METRICS[measured.metric].basis == "seeds":
+        found = _excess(cell, measured, seeds) if measured.beside else _loss(cell, measured, seeds)
+        if found.losses.verdict == HARMED:
+            return "harm"
+        within = found.losses.verdict == WITHIN and len(seeds) == len(cell.runs)
+        return "no_harm" if within else "not_decided"
+    n, of = _counts(cell.runs, seeds, measured.metric)
+    alone = 0
+    if METRICS[measured.metric].basis == "clusters":
+        alone = _counts(controls(cell, measured), seeds, measured.metric)[0]
+    if n > alone:
+        return "harm"
+    return "no_harm" if intervals.rate_interval(n, of).high <= drop else "not_decided"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The losses of seeds, and the interval of the change in harm's way or against it."""
+
+    interval: Interval
+    losses: Losses
+
+
+def _loss(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Found:
+    """The losses by a figure's change against the control; the interval is that of the change."""
+    pairs = _pairs(cell, measured, seeds)
+    changes = [after - before for after, before in pairs]
+    interval = intervals.change_interval(changes, [before for _, before in pairs])
+    assert interval is not None
+    sign = _sign(measured)
+    turned = Interval(*sorted((sign * interval.low, sign * interval.high)))
+    drop = _drop(cell, seeds)
+    return _Found(interval, intervals.losses([sign * change for change in changes], turned, drop))
+
+
+def _excess(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Found:
+    """The losses by how much a rate is larger than the one beside it, and the interval of that."""
+    pairs = _pairs(cell, measured, seeds)
+    success = [after for after, _ in pairs]
+    alone = [before for _, before in pairs]
+    outcomes = [cell.runs[seed].outcome(measured.metric) for seed in seeds]
+    counts = [one.n or 0 for one in outcomes if one is not None]
+    interval = intervals.excess_interval(success, alone, counts)
+    assert interval is not None
+    differences = [one - other for one, other in pairs]
+    return _Found(interval, intervals.losses(differences, interval, _drop(cell, seeds)))
+
+
+def _sign(measured: Measured) -> int:
+    """-1 for a figure whose fall is harm, else 1."""
+    return -1 if METRICS[measured.metric].harm == "lower" else 1
+
+
 def pair(cell: Cell, seed: int, measured: Measured) -> tuple[float, float] | None:
     """The figures of a run and of its control; None where one is missing or not defined."""
     control = cell.runs if measured.beside else controls(cell, measured)
@@ -162,15 +227,12 @@ def _pairs(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[tuple[f
 
 def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A figure with an interval over seeds, as its change against the control."""
-    pairs = _pairs(cell, measured, seeds)
     metric = METRICS[measured.metric]
-    changes = [after - before for after, before in pairs]
-    interval = intervals.change_interval(changes, [before for _, before in pairs])
-    assert interval is not None
-    sign = -1 if metric.harm == "lower" else 1
+    sign = _sign(measured)
     drop = _drop(cell, seeds)
-    losses = Interval(*sorted((sign * interval.low, sign * interval.high)))
-    found = intervals.losses([sign * change for change in changes], losses, drop)
+    change = _loss(cell, measured, seeds)
+    interval = change.interval
+    found = change.losses
     verb = "lost" if metric.harm == "lower" else "gained"
     n = _seeds(len(seeds))
     verdict = _verdict(found, len(seeds) < len(cell.runs), "harm is shown")
@@ -188,12 +250,10 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     pairs = _pairs(cell, measured, seeds)
     success = [after for after, _ in pairs]
     alone = [before for _, before in pairs]
-    outcomes = [cell.runs[seed].outcome(measured.metric) for seed in seeds]
-    counts = [one.n or 0 for one in outcomes if one is not None]
-    interval = intervals.excess_interval(success, alone, counts)
-    assert interval is not None
     drop = _drop(cell, seeds)
-    found = intervals.losses([one - other for one, other in pairs], interval, drop)
+    excess = _excess(cell, measured, seeds)
+    interval = excess.interval
+    found = excess.losses
     n = _seeds(len(seeds))
     if measured.control == "undefended":
         return _beyond_alone(cell, measured, found, interval, seeds)

@@ -8,9 +8,9 @@ from typing import Final, Literal
 from sim.evidence import Conflict, RunRecord, Statement, sentence, statement
 from sim.evidence.protection import epsilon
 from sim.types import Node
-from threats.catalog import Catalog, Fact, Measured, Status, Threat
+from threats.catalog import Catalog, Fact, Measured, Shown, Status, Threat
 from threats.cells import Cell, cells
-from threats.findings import doubts, finding, omissions, stated
+from threats.findings import doubts, finding, omissions, shown, stated
 
 
 class Row(Fact):
@@ -19,6 +19,7 @@ class Row(Fact):
     ``finding`` is a sentence with its figure, empty where nothing was measured; ``reason`` limits
     or explains it. ``attacks`` are the attacks run together, or those never run; ``defense`` is
     None where the row is about no particular one. ``metric``: the metric that ``finding`` states.
+    ``shown``: what the runs show, None without runs; a row that is measured may show harm.
     ``runs`` are the attacked runs behind the row, ``controls`` the runs to compare them with.
     ``adaptive``: the attack knew the defense in every run.
     """
@@ -32,6 +33,7 @@ class Row(Fact):
     defense: str | None = None
     consortium: str | None = None
     metric: str | None = None
+    shown: Shown | None = None
     finding: str = ""
     reason: str = ""
     adaptive: bool | None = None
@@ -102,6 +104,7 @@ def _tested(cell: Cell, measured: Measured) -> Node:
         "defense": cell.defense,
         "consortium": first.consortium,
         "metric": measured.metric,
+        "shown": shown(cell, measured),
         "finding": finding(cell, measured),
         "reason": "; ".join(reasons or [*omissions(cell, measured), *_limits(cell, adaptive)]),
         "adaptive": adaptive,

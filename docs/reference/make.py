@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 from hydra.utils import get_class
 
-from sim import api
+from sim import api, titles
 from sim.cli import command, init, listing, main, new
 from sim.config.choices import options
 from sim.config.settings import ORDERED
@@ -132,8 +132,11 @@ def _defenses() -> str:
         " down, is in [aggregation rules and steps](../rules.md).",
         "## Names",
         _table(
-            ("defense", "stands for"),
-            [(_code(name), _code(listing.stands_for(name))) for name in options("defense")],
+            ("defense", "plain name", "stands for"),
+            [
+                (_code(name), titles.defense(name), _code(listing.stands_for(name)))
+                for name in options("defense")
+            ],
         ),
     ]
     for group, title in PARTS.items():
@@ -253,11 +256,10 @@ def _prose(documented: object) -> Iterator[str]:
 def _choice(group: str, name: str) -> list[str]:
     """The part of a page about one choice: what it is, its values, its data sheet."""
     known = dict(facts(group, name))
-    text = (CONF / group / f"{name}.yaml").read_text(encoding="utf-8")
-    if known.get("is", "nothing") == "nothing":  # two parts in one
-        return [f"### {name}", text.partition("\n")[0].removeprefix("# ")]
-    title = known.pop("title", name)
-    parts = [f"### {name}", f"**{_cell(title)}.** {_cell(known.pop('does', ''))}".rstrip()]
+    parts = [f"### {name}", f"**{_cell(known.pop('title'))}**: {_cell(known.pop('does'))}"]
+    if not known:
+        both = re.search(r"^# (Both: .*)$", _text(f"{group}/{name}.yaml"), re.MULTILINE)
+        return [*parts, both[1]] if both else parts
     parts.append(_cell(known.pop("is")))
     meanings = _meanings(group, name)
     rows = [
@@ -270,6 +272,10 @@ def _choice(group: str, name: str) -> list[str]:
         parts.append(_table(("key", "default", "meaning"), rows))
     sheet = [f"- {FACTS[label]}: {_listed(label, text)}" for label, text in known.items()]
     return [*parts, "\n".join(sheet)] if sheet else parts
+
+
+def _text(file: str) -> str:
+    return (CONF / file).read_text(encoding="utf-8")
 
 
 def _listed(label: str, text: str) -> str:

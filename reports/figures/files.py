@@ -41,7 +41,11 @@ def write(folder: Path, makers: Iterable[tuple[str, Make]], wanted: Sequence[str
     They are ``report/figures/NAME_WIDTH.FORMAT``. A figure is drawn once for each width, and saved
     once in each format. Raises ``InputError`` if a file cannot be written.
     """
-    place = folder / "report" / "figures"
+    return into(folder / "report" / "figures", makers, wanted)
+
+
+def into(place: Path, makers: Iterable[tuple[str, Make]], wanted: Sequence[str]) -> list[Path]:
+    """The same for files of any folder."""
     written = list[Path]()
     for name, make in makers:
         for width in WIDTHS:

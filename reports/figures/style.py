@@ -58,7 +58,11 @@ class Width:
 
     def wrapped(self, text: str, share: float = 0.8) -> str:
         """The text in lines that take at most this share of the width."""
-        return labels.wrapped(text, int(share * self.inches * 72 / (0.56 * self.size)))
+        return labels.wrapped(text, int(share * self.letters()))
+
+    def letters(self) -> int:
+        """How many characters of usual text are about as wide as the figure."""
+        return int(self.inches * 72 / (0.56 * self.size))
 
     def named(self, name: str) -> str:
         """A name beside an axis: in at most two lines where the figure is narrow, else as it is."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from reports.analysis import backdoors, inferred, membership, ranking, tables
+from reports.analysis.seen import Seen
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE
@@ -25,22 +26,22 @@ MOST_TIED = 3
 
 def sentences(
     everything: Sequence[RunRecord],
-    records: Sequence[RunRecord],
+    seen: Seen,
     threats: Sequence[TableRow],
     n_refused: int = 0,
 ) -> list[str]:
     """The five sentences.
 
-    ``everything``: all runs of the page; ``records``: those with the number of hostile hospitals
-    that it is mostly about. ``threats``: what ``sections.threats`` gives for ``records``.
+    ``everything``: all runs of the page; ``seen``: those with the number of hostile hospitals that
+    it is mostly about. ``threats``: what ``sections.threats`` gives for these.
     ``n_refused``: cells that did not run because they are not defined.
     """
     return [
         asked(everything),
-        worst(records),
-        read(records),
-        pays(records),
-        left_open(records, threats, n_refused),
+        worst(seen),
+        read(seen),
+        pays(seen),
+        left_open(seen, threats, n_refused),
     ]
 
 
@@ -71,13 +72,13 @@ def asked(records: Sequence[RunRecord]) -> str:
     )
 
 
-def worst(records: Sequence[RunRecord]) -> str:
+def worst(seen: Seen) -> str:
     """What the worst attack does to the model, with no defense and with the best one tried."""
-    sound = [record for record in records if not tables.idle(record)]
-    drop = tables.material_drop(records)
-    acting = tables.judged_by_auroc(tables.cells(sound))
-    found = backdoors.backdoors(sound)
-    attacked = acting.filter(pl.col("attack") != NONE)
+    records = seen.records
+    sound = seen.sound.records
+    drop = seen.drop
+    found = seen.sound.marked
+    attacked = seen.sound.attacked
     parts = [_undefended(attacked, drop)] if len(attacked) else []
     parts += _defended(records, sound, attacked, drop) if len(attacked) else []
     parts += _worse(attacked, drop)
@@ -286,12 +287,13 @@ def _marked(found: pl.DataFrame, ranked: pl.DataFrame, attacked: pl.DataFrame) -
     ]
 
 
-def read(records: Sequence[RunRecord]) -> str:
+def read(seen: Seen) -> str:
     """What the aggregator and others read of patients, or what they see where nobody tried."""
+    records = seen.records
     parts = [
-        *_recovered(tables.inversions(records).drop_nulls("rate")),
+        *_recovered(seen.inverted),
         *_isolated(tables.isolations(records)),
-        *_members(membership.cells(records)),
+        *_members(seen.asked),
     ]
     parts = parts or _inferred(inferred.rows(records))
     parts = parts or [_seen(records), *_bounded(tables.spent(records))]
@@ -409,11 +411,11 @@ def _bounded(spent: pl.DataFrame) -> list[str]:
     ]
 
 
-def pays(records: Sequence[RunRecord]) -> str:
+def pays(seen: Seen) -> str:
     """Which hospital pays for a defense when nobody attacks."""
-    if not _names(record.defense for record in records):
+    if not _names(record.defense for record in seen.records):
         return "No defense was run, so that it is not known which hospital would pay for one."
-    effects = tables.hospital_effects([one for one in records if not tables.idle(one)])
+    effects = tables.hospital_effects(seen.sound.records)
     if effects.is_empty():
         return (
             "Which hospital pays for a defense is not known: that takes runs that nobody attacks,"
@@ -454,18 +456,28 @@ def _dearest(hit: pl.DataFrame) -> str:
     return f"With nobody attacking, {name} costs one hospital most: {found}{too}{doubt}."
 
 
-def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow], n_refused: int = 0) -> str:
+def left_open(seen: Seen, threats: Sequence[TableRow], n_refused: int = 0) -> str:
     """What is not decided, what was not tested, and which limits hold for all of it."""
-    n_open, n_all = undecided(records)
+    records = seen.records
+    n_open, n_all = undecided(seen)
     untested = [one for one in threats if not one["tested"]]
     beyond = sum(one["about"].status == "not_testable_by_simulation" for one in untested)
     parts = []
     if n_all:
-        harm = f"harm is not decided in {n_open} of {words.count(n_all, 'cell')}"
-        parts.append(f"{harm} of attack and defense" if n_open else _decided(n_all))
+        pairs = words.count(n_all, "pair of an attack", "pairs of an attack")
+        harm = f"harm is not decided in {n_open} of {pairs} on the model and a defense"
+        parts.append(harm if n_open else _decided(n_all))
+    asked = seen.asked
+    unsure = [cell for cell in asked if not tells(cell)]
+    if unsure:
+        pairs = words.count(len(asked), "pair")
+        parts.append(
+            f"whether records that were trained on are recognized is not decided in {len(unsure)}"
+            f" of {pairs} of attack and defense"
+        )
     if n_refused:
-        cells = words.count(n_refused, "cell")
-        parts.append(f"{cells} of attack and defense did not run, as not defined in this design")
+        pairs = words.count(n_refused, "pair")
+        parts.append(f"{pairs} of attack and defense did not run, as not defined in this design")
     if untested:
         parts.append(
             f"{len(untested)} of {words.count(len(threats), 'threat')} of the catalog have no run"
@@ -481,17 +493,20 @@ def left_open(records: Sequence[RunRecord], threats: Sequence[TableRow], n_refus
 
 
 def _decided(n: int) -> str:
-    cells = "the one cell" if n == 1 else f"each of {n} cells"
-    return f"{cells} of attack and defense is decided with 95 % confidence, for what was tried"
+    if n == 1:
+        return "the one attack on the model is decided with 95 % confidence"
+    return (
+        f"each of {n} pairs of an attack on the model and a defense is decided with 95 % confidence"
+    )
 
 
-def undecided(records: Sequence[RunRecord]) -> tuple[int, int]:
+def undecided(seen: Seen) -> tuple[int, int]:
     """Cells of attacks on the model in which harm is not decided, and all such cells.
 
     A cell without a control, and one in which attack or defense did nothing, decides nothing.
     """
-    cells = tables.judged_by_auroc(tables.cells(records)).filter(pl.col("attack") != NONE)
-    marked = backdoors.backdoors(records)
+    cells = seen.attacked
+    marked = seen.marked
     verdicts = [*cells["verdict"], *marked["verdict"]]
     idle = [*cells["n_idle"], *marked["n_idle"]]
     n_open = sum(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from reports.analysis.seen import Seen
 from reports.text import answer, words
 from sim.evidence import RunRecord
 from threats.assessment import Assessment, RegisterRow
@@ -96,8 +97,9 @@ def _level(row: RegisterRow) -> int:
 
 def read_and_paid(records: Sequence[RunRecord]) -> str:
     """What was read of patients, and which hospital pays for the stack."""
-    read = answer.read(records).removesuffix(".")
-    pays = answer.pays(records)
+    seen = Seen(records)
+    read = answer.read(seen).removesuffix(".")
+    pays = answer.pays(seen)
     return f"{read}; {pays[:1].lower()}{pays[1:]}"
 
 

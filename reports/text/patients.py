@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.analysis import membership, tables
+from reports.analysis import membership
+from reports.analysis.seen import Seen
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE, Controls
@@ -12,13 +13,13 @@ from sim.evidence.controls import NONE, Controls
 LEAST = 0.0005  # a change that three digits show
 
 
-def sentences(records: Sequence[RunRecord]) -> list[str]:
+def sentences(seen: Seen) -> list[str]:
     """Whose scores, whose records and whose harm these results are about."""
     return [
-        *_tested(records),
-        *_hit(records),
-        *_attacked(records),
-        *_asked(membership.cells(records)),
+        *_tested(seen.records),
+        *_hit(seen),
+        *_attacked(seen.records),
+        *_asked(seen.asked),
     ]
 
 
@@ -36,19 +37,17 @@ def _tested(records: Sequence[RunRecord]) -> Iterator[str]:
     if own:
         yield (
             f"No AUROC of its own is stated for the patients of {words.some(own)}: too few of them"
-            " have, or have not, the condition."
+            " are with, or without, the condition."
         )
 
 
-def _hit(records: Sequence[RunRecord]) -> Iterator[str]:
+def _hit(seen: Seen) -> Iterator[str]:
     """The hospitals whose patients the worst attack with no defense harms most."""
-    cells = tables.judged_by_auroc(tables.cells(records))
-    alone = cells.filter(defense=NONE).filter(cells.filter(defense=NONE)["attack"] != NONE)
-    judged = alone.drop_nulls("harm").sort("harm", maintain_order=True)
+    judged = seen.attacked.filter(defense=NONE).drop_nulls("harm").sort("harm", maintain_order=True)
     if judged.is_empty():
         return
     attack = judged.row(0, named=True)["attack"]
-    changes = _changes(records, attack)
+    changes = _changes(seen.records, attack)
     worse = {name: change for name, change in changes.items() if change >= LEAST}
     if not worse:
         return

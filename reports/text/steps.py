@@ -12,7 +12,8 @@ from enum import IntEnum
 
 import polars as pl
 
-from reports.analysis import backdoors, broken, membership, ranking, skipped, tables
+from reports.analysis import broken, membership, ranking, skipped, tables
+from reports.analysis.seen import Seen
 from reports.text import answer, commands, words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE
@@ -85,25 +86,23 @@ class Untested:
     install: str = ""
 
 
-def act(records: Sequence[RunRecord], manifest: Node) -> list[Step]:
-    """The rows to act on, the most urgent and the largest first.
-
-    ``records``: runs with one number of hostile hospitals.
-    """
-    sound = [record for record in records if not tables.idle(record)]
-    drop = tables.material_drop(records)
-    cost = ranking.costs(sound) if sound else {}
+def act(seen: Seen, manifest: Node) -> list[Step]:
+    """The rows to act on, the most urgent and the largest first."""
+    records = seen.records
+    sound = seen.sound
+    drop = seen.drop
+    cost = ranking.costs(sound.records) if sound.records else {}
     command = commands.given(manifest)
     found = [
         *_exceeded(records),
         *_untrained(records),
-        *_harmful(tables.judged_by_auroc(tables.cells(sound)), drop, cost),
-        *_marked(backdoors.backdoors(sound), drop, cost),
-        *_recovered(tables.inversions(records).drop_nulls("rate")),
-        *_members(membership.cells(records)),
+        *_harmful(sound.attacked, drop, cost),
+        *_marked(sound.marked, drop, cost),
+        *_recovered(seen.inverted),
+        *_members(seen.asked),
         *_isolated(tables.isolations(records)),
         *_idle(records),
-        *_not_decided(records, command),
+        *_not_decided(seen, command),
     ]
     return sorted(found, key=lambda step: (step.urgency, -step.size))
 
@@ -124,7 +123,7 @@ def _untrained(records: Sequence[RunRecord]) -> Iterator[Step]:
 
 def _harmful(cells: pl.DataFrame, drop: float, cost: Mapping[str, str]) -> Iterator[Step]:
     """Attacks on AUROC for which harm is shown under some defense, or under none."""
-    attacked = cells.filter(pl.col("attack") != NONE, pl.col("verdict").is_not_null())
+    attacked = cells.filter(pl.col("verdict").is_not_null())
     for attack in attacked["attack"].unique(maintain_order=True):
         rows = attacked.filter(attack=attack)
         harmed = rows.filter(verdict=HARMED)
@@ -268,13 +267,13 @@ def _idle(records: Sequence[RunRecord]) -> Iterator[Step]:
             yield Step(Urgency.NOT_DECIDED, 0.5, name, text, "cautions")
 
 
-def _not_decided(records: Sequence[RunRecord], command: str) -> Iterator[Step]:
+def _not_decided(seen: Seen, command: str) -> Iterator[Step]:
     """Cells in which harm is not decided, and the command with controls or more seeds."""
-    sound = [record for record in records if not tables.idle(record)]
-    n_open, n_all = answer.undecided(sound)
+    records = seen.records
+    n_open, n_all = answer.undecided(seen.sound)
     if not n_open:
         return
-    cells = f"{n_open} of {words.count(n_all, 'cell')} of attack and defense"
+    cells = f"{n_open} of {words.count(n_all, 'pair')} of attack and defense"
     if not any(record.attack == NONE for record in records):
         text = f"Without a run that nobody attacks, nothing is decided in {cells}."
         asked = commands.comparing(command)

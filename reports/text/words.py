@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
+from typing import Final
 
 from sim import titles
 from sim.evidence.protection import epsilon as epsilon
@@ -12,6 +13,11 @@ from sim.titles import attack as attack
 from sim.titles import defense as defense
 
 NONE = "\N{EN DASH}"
+SHOWN: Final[Mapping[str, str]] = {  # what the runs of a row show
+    "harm": "harm is shown",
+    "no_harm": "no material harm shown, interval included",
+    "not_decided": "not decided",
+}
 
 
 def score(value: float | None) -> str:

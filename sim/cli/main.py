@@ -27,11 +27,12 @@ DESIGN is a design file (wardround init DIR writes a commented one) or one of th
 Exit codes: 0 every criterion is met, 1 one is not met or not decided, 2 wrong input.
 """
 REPORT_USAGE = """\
-wardround report DIR [--figures FORMATS | --json]   rebuild tables and report/ from evidence.jsonl
-wardround report BEFORE AFTER [--out DIR] [--json]  what differs between two folders
+wardround report DIR [--figures FORMATS | --json]  rebuild tables and report/ from evidence.jsonl
+wardround report BEFORE AFTER [--out DIR] [--figures FORMATS] [--json]
+                                                   what differs between two folders
 
-  --figures pdf|svg|png   write each figure too, as report/figures/NAME_WIDTH.FORMAT: for one column
-                          (3.5 inches) and for two (7 inches); several formats by comma
+  --figures pdf|svg|png   write each figure, as figures/NAME_WIDTH.FORMAT beside the page: for one
+                          column (3.5 inches) and for two (7 inches); several formats by comma
   --json                  print the result, or the difference, alone, as JSON
 
 The second writes difference.html into DIR, or else into report/ of AFTER, and nothing else. Both
@@ -147,9 +148,7 @@ def _report(words: Sequence[str]) -> None:
     from sim.cli import tasks
 
     if len(folders) == 2:
-        if formats is not None:
-            raise InputError("--figures", formats, "expected one folder with it")
-        tasks.difference(folders[0], folders[1], out, as_json=as_json)
+        tasks.difference(folders[0], folders[1], out, formats, as_json=as_json)
     elif out is not None:
         raise InputError("flags", "--out", "expected two folders with it, which are compared")
     elif as_json and formats is not None:

@@ -28,11 +28,14 @@ def of_runs(
     """
     from reports import story  # here: ``list`` does without these
     from reports.analysis import breakdown, broken, tables
+    from reports.analysis.seen import Seen
     from sim import evidence
     from sim.evidence.tables import results
 
     ordered = tables.one_study(records)
-    top = story.top(ordered, breakdown.in_focus(ordered), {"command": command, "refused": refused})
+    top = story.top(
+        ordered, Seen(breakdown.in_focus(ordered)), {"command": command, "refused": refused}
+    )
     return {
         "schema": RESULTS,
         "command": command,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,17 @@ from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord, audits
 from sim.evidence.manifest import code_version, manifest
-from sim.study import compare, compose, jobs, launcher, processes, repeat, results, sharing
+from sim.study import (
+    compare,
+    compose,
+    jobs,
+    launcher,
+    processes,
+    repeat,
+    results,
+    sharing,
+    tracking,
+)
 from sim.study.aside import aside
 from sim.study.compose import Refused
 from sim.study.experiment import Experiment, address
@@ -51,6 +60,7 @@ def run(config: DictConfig, *, as_json: bool = False) -> None:
             (record,) = compare.finish(one, folder, 1, lambda _: None, held, lambda _: step())
         command = repeat.of_job("run", overrides())
         shown = finish(command, folder, [record], held, start)
+        track(values, folder)
     if as_json:
         printed.show(printed.of_runs([record], command, shown))
         return
@@ -80,6 +90,7 @@ def comparison(config: DictConfig, *, as_json: bool = False) -> None:
             )
         command = repeat.of_job("compare", overrides())
         shown = finish(command, folder, records, held, start, refused)
+        track(values, folder)
     if as_json:
         printed.show(printed.of_runs(records, command, shown, [asdict(cell) for cell in refused]))
         return
@@ -89,6 +100,13 @@ def comparison(config: DictConfig, *, as_json: bool = False) -> None:
     cells = [asdict(cell) for cell in refused]
     console.print(ending(records, command, cells, width=console.width))
     print_place(shown)
+
+
+def track(values: Node, folder: Path) -> None:
+    """Track the runs of a folder if that is asked for, and print a line where it did not work."""
+    line = tracking.untracked(values, folder)
+    if line is not None:
+        Screen(stderr=True).print(Text(line), soft_wrap=True)
 
 
 def search_for_cycles() -> None:
@@ -178,14 +196,22 @@ def _values(folder: Path, chain: Chain, page: Path) -> Node:
     return printed.of_runs(chain.records, commands.given(facts), page, refused)
 
 
-def difference(before: str, after: str, out: str | None, *, as_json: bool) -> None:
-    """Write the page of what differs between two folders, and print it as sentences or as JSON."""
-    from reports.difference import write
+def difference(
+    before: str, after: str, out: str | None, figures: str | None, *, as_json: bool
+) -> None:
+    """Write the page of what differs between two folders, and print it as sentences or as JSON.
 
+    ``figures``: formats in which its figure is written as files, None for none.
+    """
+    from reports.difference import makers, write
+    from reports.figures import files
+
+    formats = () if figures is None else files.formats(figures)
     search_for_cycles()
     place, found = write(Path(before), Path(after), None if out is None else Path(out))
+    files.into(place.parent / "figures", makers(found), formats)
     if as_json:
-        print(json.dumps(found.json, indent=2))
+        printed.show(found.json)
         return
     screen = Screen()
     for text in found.summary:

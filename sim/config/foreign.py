@@ -25,7 +25,7 @@ from sim.plugins import CONF, SELF
 MOST_FILES = 500  # in the folder
 MOST_BYTES = 100_000  # of one file
 HEADER = re.compile(r"#\s*@package\s+(\S+)\s*$")
-FOR_USERS = ("plugins", "hydra")  # keys for the command line alone
+FOR_USERS = ("plugins", "hydra", "tracking")  # keys for the command line alone
 
 
 def check(folder: str) -> None:
@@ -42,6 +42,11 @@ def check(folder: str) -> None:
             place = f"{path.parent.name}/{path.stem}"
             included[place] = _included(path.parent.name, _check_file(root, path).get("defaults"))
     _check_ends(root, included)
+
+
+def _groups() -> tuple[str, ...]:
+    """The groups that such a folder may have choices of."""
+    return tuple(group for group in groups() if group not in FOR_USERS)
 
 
 def _wrong(path: Path, expected: str) -> InputError:
@@ -88,13 +93,13 @@ def _entries(root: Path) -> Iterator[Path]:
         if entry.name == "hydra":
             raise _wrong(root / "hydra", "not offered, because Hydra acts on it")
         yield root / entry.name
-        if entry.name not in groups() and _holds_choices(entry):
+        if entry.name not in _groups() and _holds_choices(entry):
             raise InputError(
                 "--config-dir",
                 root / entry.name,
-                f"expected DIR/GROUP/NAME.yaml, with GROUP one of {', '.join(groups())}",
+                f"expected DIR/GROUP/NAME.yaml, with GROUP one of {', '.join(_groups())}",
             )
-        if entry.name in groups():
+        if entry.name in _groups():
             if entry.is_symlink() or not entry.is_dir():
                 raise _wrong(root / entry.name, "expected a folder, and no link to one")
             yield from sorted(Path(entry.path).iterdir())
@@ -114,7 +119,9 @@ def _check_file(root: Path, path: Path) -> dict[str, Any]:
     """
     relative = path.relative_to(root)
     if len(relative.parts) != 2 or path.suffix != ".yaml" or not NAME.fullmatch(path.stem):
-        raise _wrong(path, f"expected DIR/GROUP/NAME.yaml, with GROUP one of {', '.join(groups())}")
+        raise _wrong(
+            path, f"expected DIR/GROUP/NAME.yaml, with GROUP one of {', '.join(_groups())}"
+        )
     group = relative.parts[0]
     if (CONF / group / path.name).exists():
         own = f"{group}={path.stem}"
@@ -233,6 +240,6 @@ def _check_defaults(path: Path, listed: Any) -> None:
             group = re.sub(r"^(override\s+)?/?", "", key) if isinstance(key, str) else ""
             names = value if isinstance(value, list) else [value]
             are_names = all(isinstance(name, str) and NAME.fullmatch(name) for name in names)
-            if group not in groups() or not are_names:
+            if group not in _groups() or not are_names:
                 found = f"has {cut(str(item))} among its defaults"
                 raise _wrong(path, f"{found}; expected override /GROUP: NAME")

@@ -38,6 +38,7 @@ BELONGS: Final[Mapping[str, Part]] = {
     "engine": "nothing",  # engines and devices give the same figures to rounding
     "device": "nothing",
     "report": "nothing",
+    "tracking": "nothing",
 }
 # keys of compare and explain: how many runs, and where
 OF_COMMANDS: Final = ("attacks", "defenses", "seeds", "workers")

@@ -19,7 +19,8 @@ LARGEST_COUNT = 1_000_000  # of a whole number that is a parameter of a plug-in
 REFERENCE = re.compile(r"\$\{(?!hydra\b)[A-Za-z_]\w*(?:\.\w+)*\}", re.ASCII)
 SEVERAL_NUMBERS = "${adversary.n_hostile}"  # in a comparison a list, of which each cell has one
 NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
-ONE = "consortium|model|aggregator|server_optimizer|secagg|dp|hardening"  # groups of one plug-in
+# groups of one plug-in
+ONE = "consortium|model|aggregator|server_optimizer|secagg|dp|hardening|tracking"
 SEVERAL = "attack|steps"  # groups of several
 # the place of a plug-in's node
 PLUGIN = re.compile(rf"(?:{ONE}|dp\.[\w-]+|(?:{SEVERAL})(?:\.[\w-]+|\[\d+\]\[1\]))", re.ASCII)

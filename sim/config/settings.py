@@ -119,6 +119,7 @@ class Settings(Values):
     policy: Policy = Policy()
     metrics: Metrics
     report: ReportOptions
+    tracking: Node | None = None  # where finished runs are written as well; no part of a record
     plugins: dict[str, str] = Field(default={})  # packages of the user -> hash of their source
 
     @model_validator(mode="before")

@@ -84,6 +84,7 @@ class Experiment:
         """
         settings = self.settings.model_dump(mode="json")
         pairs = {name: [list(pair) for pair in settings[name].items()] for name in ORDERED}
+        del settings["tracking"]  # it changes nothing, and may name a place
         if self.settings.policy == Policy():
             del settings["policy"]  # it asks for nothing that the plan does not give
         if self.settings.hardening is None:
@@ -135,6 +136,8 @@ def _plugins(settings: Settings) -> dict[str, Attack]:
             built(group, getattr(settings, group), packages)
     for place, node in mechanisms(settings.dp).items():
         built(place, node, packages)
+    if settings.tracking is not None:
+        built("tracking", settings.tracking, packages)
     return attacks
 
 

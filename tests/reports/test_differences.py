@@ -21,7 +21,17 @@ from sim import api, evidence
 from sim.cli.command import main
 from sim.errors import InputError
 from sim.evidence import RunRecord
-from tests.assessed import CATALOG, LOSS, READ, make_design, make_values, pairs, recovered
+from tests import ROOT
+from tests.assessed import (
+    CATALOG,
+    LOSS,
+    READ,
+    make_chain,
+    make_design,
+    make_values,
+    pairs,
+    recovered,
+)
 from tests.records import addressed, make_inversion, make_privacy, make_record
 from tests.reports.reading import grid, row, text_of
 from threats import compared, problems, stored, verdict
@@ -220,6 +230,20 @@ def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
     assert difference.write(before, after, tmp_path / "out")[0].read_bytes() == target.read_bytes()
 
 
+def test_a_notebook_shows_what_the_page_states(tmp_path: Path) -> None:
+    title = {"title": "their <b>own</b> attack", "plain": "It does what they ask for."}
+    more = {"titles": {"attack": {"mine": title}}}
+    before, after = (
+        put(tmp_path / name, [make_record(attack="mine", seed=s) for s in range(2)], **more)
+        for name in ("a", "b")
+    )
+    found = difference.read(before, after)
+    assert "their &lt;b&gt;own&lt;/b&gt; attack with no defense" in found._repr_html_()
+    for sentence in found.summary:
+        assert " ".join(sentence.split()) in " ".join(str(found).replace("\n", " ").split())
+    assert "their &lt;b&gt;own&lt;/b&gt; attack" in difference.write(before, after)[0].read_text()
+
+
 def test_a_row_leads_to_the_runs_of_both_folders(tmp_path: Path) -> None:
     before = put(tmp_path / "before #1", grid())
     after = put(tmp_path / "after", grid(seeds=4))
@@ -379,7 +403,7 @@ def test_a_criterion_that_asks_something_else_is_not_compared(tmp_path: Path) ->
 )
 def test_outcomes_of_one_criterion_have_a_kind(first: str, second: str, kind: str) -> None:
     design = make_design()
-    made = assess(design, CATALOG, _chain())
+    made = assess(design, CATALOG, make_chain(pairs("sign_flip", [0.01] * 5)))
     judged = [
         made.model_copy(
             update={
@@ -392,12 +416,6 @@ def test_outcomes_of_one_criterion_have_a_kind(first: str, second: str, kind: st
     ]
     found = compared.criteria((design, judged[0]), (design, judged[1]))
     assert {one.kind for one in found} == {kind}
-
-
-def _chain() -> evidence.Chain:
-    from tests.assessed import make_chain
-
-    return make_chain(pairs("sign_flip", [0.01] * 5))
 
 
 def test_what_is_no_pair_of_folders_is_refused(tmp_path: Path, capsys: Any) -> None:
@@ -447,7 +465,16 @@ def test_the_command_prints_sentences_or_json_alone(tmp_path: Path, capsys: Any)
     shown = capsys.readouterr().out
     assert "1 are shown to be worse" in " ".join(shown.split())
     assert shown.rstrip().endswith("difference.html")
-    assert main(["report", str(a), str(b), "--json", "--out", str(tmp_path / "out")]) == 0
+    out = tmp_path / "out"
+    assert main(["report", str(a), str(b), "--json", "--out", str(out), "--figures=svg"]) == 0
+    drawn = {path.name for path in (out / "figures").iterdir()}
+    assert drawn == {"differences_column.svg", "differences_full.svg"}
     stated = json.loads(capsys.readouterr().out)
     assert stated["schema"] == "wardround.difference/1"
-    assert (tmp_path / "out" / "difference.html").is_file()
+    text = (ROOT / "docs/json.md").read_text()
+    (sketch,) = re.findall(r"## report BEFORE AFTER.*?```text\n(.*?)```", text, re.DOTALL)
+    keys = set(re.findall(r'^  "(\w+)":', sketch, re.MULTILINE))
+    assert stated.keys() == keys - {"notice", "design", "criteria", "register"}
+    (row_keys,) = re.findall(r'"changes": \[\{(.*?)\}\]', sketch, re.DOTALL)
+    assert stated["changes"][0].keys() == set(re.findall(r'"(\w+)":', row_keys))
+    assert (out / "difference.html").is_file()

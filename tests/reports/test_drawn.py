@@ -31,7 +31,7 @@ from tests.records import make_inversion, make_privacy, make_record, make_select
 from threats.levels import LEVELS
 
 NARROW: Final = (PHONE, COLUMN)
-LOOKS: Final = style.looks(["none", "krum", "dp"])
+LOOKS: Final = style.looks(["none", "rule_a", "dp"])
 every_width = pytest.mark.parametrize("width", WIDTHS, ids=lambda width: width.name)
 
 Names = tuple[str, str, str]  # attack, defense and hospital
@@ -75,7 +75,7 @@ def labels(axes: Axes, which: str) -> list[str]:
 
 def study() -> list[RunRecord]:
     """Two attacks that send, one that reads, and three defenses, of which one is private."""
-    drops = {("sign_flip", "none"): 0.4, ("sign_flip", "krum"): 0.02, ("alie", "krum"): 0.1}
+    drops = {("attack_b", "none"): 0.4, ("attack_b", "rule_a"): 0.02, ("attack_a", "rule_a"): 0.1}
     records = [
         make_record(
             attack=attack,
@@ -91,15 +91,15 @@ def study() -> list[RunRecord]:
                 "brier": {f"hospital_{i}": 0.1 + 0.01 * i * (defense != "none") for i in range(6)},
             },
         )
-        for attack in ("none", "sign_flip", "alie")
-        for defense in ("none", "krum", "dp")
+        for attack in ("none", "attack_b", "attack_a")
+        for defense in ("none", "rule_a", "dp")
         for seed in range(2)
     ]
     return records + [
         make_record(
             attack="read", defense=d, seed=s, inversion=make_inversion(4 - 2 * k, 8, attack="read")
         )
-        for k, d in enumerate(("none", "krum"))
+        for k, d in enumerate(("none", "rule_a"))
         for s in range(2)
     ]
 
@@ -161,8 +161,8 @@ def shown_texts(figure: Figure) -> list[Text]:
 
 TRADEOFF: Final = pl.DataFrame(
     {
-        "defense": ["none", "krum", "dp"],
-        "attack": ["sign_flip", "alie", "sign_flip"],
+        "defense": ["none", "rule_a", "dp"],
+        "attack": ["attack_b", "attack_a", "attack_b"],
         "epsilon": [None, None, 8.0],
         "utility": [0.90, 0.85, 0.80],
         "utility_low": [0.88, 0.84, None],
@@ -181,15 +181,15 @@ def test_the_tradeoff_has_a_point_a_defense_its_intervals_and_the_front(width: W
     (axes,) = charts.tradeoff(TRADEOFF, width).axes
     drawn = points(axes)
     assert drawn["", "none", ""] == [(0.9, 0.5), (0.9, 0.45)]
-    assert drawn["", "krum", ""] == [(0.85, 0.8), (0.85, 0.79)]
+    assert drawn["", "rule_a", ""] == [(0.85, 0.8), (0.85, 0.79)]
     assert drawn["", "dp", ""] == [(0.8, 0.6), (0.8, 0.6)]
-    assert spans(axes) == {("", "none", ""): [(0.88, 0.92)], ("", "krum", ""): [(0.84, 0.86)]}
+    assert spans(axes) == {("", "none", ""): [(0.88, 0.92)], ("", "rule_a", ""): [(0.84, 0.86)]}
     (front,) = [line for line in axes.get_lines() if line.get_label() == "Pareto front"]
     assert [list(front.get_xdata()), list(front.get_ydata())] == [[0.85, 0.9], [0.8, 0.5]]
     assert {named(text): text.get_text() for text in axes.texts if named(text)} == {
-        ("", "none", ""): "no defense (sign_flip)",
-        ("", "krum", ""): "krum\N{DOUBLE DAGGER} (alie)",
-        ("", "dp", ""): "dp (sign_flip, ε = 8.00)",
+        ("", "none", ""): "no defense (attack_b)",
+        ("", "rule_a", ""): "rule_a\N{DOUBLE DAGGER} (attack_a)",
+        ("", "dp", ""): "dp (attack_b, ε = 8.00)",
     }
     assert axes.get_xlabel() == "AUROC with nobody attacking (right is better)"
     assert axes.get_xlim()[0] < 0.8 < 0.92 < axes.get_xlim()[1]
@@ -202,13 +202,13 @@ def test_a_narrow_tradeoff_has_a_line_a_defense_in_order_and_the_front_in_bold(
 ) -> None:
     (axes,) = charts.tradeoff(TRADEOFF, width).axes
     assert labels(axes, "y") == [
-        "krum\N{DOUBLE DAGGER}\nalie",
-        "dp, ε = 8.00\nsign_flip",
-        "no defense\nsign_flip",
+        "rule_a\N{DOUBLE DAGGER}\nattack_a",
+        "dp, ε = 8.00\nattack_b",
+        "no defense\nattack_b",
     ]
     bold = [label.get_fontweight() == "bold" for label in axes.get_yticklabels()]
     assert bold == [True, False, True]
-    assert points(axes)["", "krum", ""] == [(0.85, 0.0), (0.8, 0.0), (0.79, 0.0)]
+    assert points(axes)["", "rule_a", ""] == [(0.85, 0.0), (0.8, 0.0), (0.79, 0.0)]
     assert spans(axes)["", "none", ""] == [(0.5, 0.9), (0.88, 0.92), (0.4, 0.6)]
 
 
@@ -247,12 +247,12 @@ def test_the_heat_map_has_a_cell_for_each_attack_and_defense(width: Width) -> No
     read = leaks.leaks(records)
     figure = heat_map(acting, width, marked=backdoors.backdoors(records), read=read)
     cells = cells_of(figure)
-    attacks = ("none", "sign_flip", "alie")
-    assert set(cells) == {(a, d, "") for a in attacks for d in ("none", "krum", "dp")} | {
-        ("read", d, "") for d in ("none", "krum")
+    attacks = ("none", "attack_b", "attack_a")
+    assert set(cells) == {(a, d, "") for a in attacks for d in ("none", "rule_a", "dp")} | {
+        ("read", d, "") for d in ("none", "rule_a")
     }
     roomy = width in (PAGE, FULL)
-    assert cells["sign_flip", "none", ""] == (
+    assert cells["attack_b", "none", ""] == (
         ["0.495", "lowest 0.490", "2 of 2 lost"] if roomy else [".495", "\N{DOWNWARDS ARROW}.490"]
     )
     assert cells["read", "none", ""][0] == "50 %"
@@ -262,8 +262,8 @@ def test_the_heat_map_has_a_cell_for_each_attack_and_defense(width: Width) -> No
         for patch in axes.patches
         if named(patch) is not None and patch.get_fill()
     }
-    assert sum(faces["sign_flip", "none", ""][:3]) < sum(faces["none", "none", ""][:3])
-    names = {"no attack", "sign_flip", "alie", "read"}
+    assert sum(faces["attack_b", "none", ""][:3]) < sum(faces["none", "none", ""][:3])
+    names = {"no attack", "attack_b", "attack_a", "read"}
     across = {name for axes in figure.axes for name in labels(axes, "x")}
     down = {name for axes in figure.axes for name in labels(axes, "y")}
     assert names <= across or names <= down
@@ -292,27 +292,31 @@ def test_convergence_shades_the_rounds_in_which_the_attack_acts(width: Width) ->
     rounds = list(range(6))
     rows = [
         {"attack": a, "defense": d, "round": n, "n": 2, "mean": m, "low": m - 0.1, "high": m + 0.1}
-        | {"acting": a == "alie" and n in (2, 3, 5)}
-        for a, d, start in (("none", "none", 0.5), ("alie", "none", 0.6), ("alie", "krum", 0.7))
+        | {"acting": a == "attack_a" and n in (2, 3, 5)}
+        for a, d, start in (
+            ("none", "none", 0.5),
+            ("attack_a", "none", 0.6),
+            ("attack_a", "rule_a", 0.7),
+        )
         for n in rounds
         for m in [start + 0.01 * n]
     ]
     figure = multiples.convergence(pl.DataFrame(rows), width, LOOKS)
     alone, attacked = (axes for axes in figure.axes if axes.get_visible())
-    assert [axes.get_title(loc="left") for axes in (alone, attacked)] == ["no attack", "alie"]
+    assert [axes.get_title(loc="left") for axes in (alone, attacked)] == ["no attack", "attack_a"]
     assert len(alone.patches) == 0
     shaded = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in attacked.patches]
     assert shaded == [(1.5, 3.5), (4.5, 5.5)]
     lines = {named(line): line for line in attacked.get_lines()}
-    assert set(lines) == {("alie", "none", ""), ("alie", "krum", "")}
+    assert set(lines) == {("attack_a", "none", ""), ("attack_a", "rule_a", "")}
     np.testing.assert_allclose(
-        lines["alie", "krum", ""].get_ydata(), [0.7 + 0.01 * n for n in rounds]
+        lines["attack_a", "rule_a", ""].get_ydata(), [0.7 + 0.01 * n for n in rounds]
     )
     assert [named(band) for band in attacked.collections] == list(lines)
     assert len({axes.get_subplotspec().colspan.start for axes in (alone, attacked)}) == (
         1 if width.narrow else 2
     )
-    assert legend(figure) == ["no defense", "krum"]
+    assert legend(figure) == ["no defense", "rule_a"]
 
 
 def legend(figure: Figure) -> list[str]:
@@ -339,7 +343,7 @@ SCHEDULES: Final[dict[str, tuple[dict[str, Any], dict[str, Any], list[int]]]] = 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_an_attack_acts_in_the_rounds_of_its_schedule(name: str) -> None:
     config, more, rounds = SCHEDULES[name]
-    record = make_record(**{"attack": "sign_flip"} | more)
+    record = make_record(**{"attack": "attack_b"} | more)
     record = record.model_copy(update={"config": record.config | config})
     found = tables.curves([record])
     assert found.filter("acting")["round"].to_list() == rounds
@@ -352,23 +356,23 @@ def test_breakdown_lines_have_a_point_for_each_number_of_hostile_hospitals(width
         | {"mean_low": 0.8 - 0.1 * n, "mean_high": 0.95}
         for a, d, numbers in (
             ("none", "none", (0,)),
-            ("alie", "none", (1, 2)),
-            ("alie", "krum", (1,)),
+            ("attack_a", "none", (1, 2)),
+            ("attack_a", "rule_a", (1,)),
         )
         for n in numbers
     ]
     table = pl.DataFrame(rows).with_columns(mean_n=pl.lit(2))
-    figure = multiples.breakdown(table, width, LOOKS, {"krum": 2})
-    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "alie")
+    figure = multiples.breakdown(table, width, LOOKS, {"rule_a": 2})
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "attack_a")
     none = [
         line
         for line in panel.get_lines()
-        if named(line) == ("alie", "none", "") and line.get_marker() == "o"
+        if named(line) == ("attack_a", "none", "") and line.get_marker() == "o"
     ]
     np.testing.assert_allclose(none[0].get_ydata(), [0.9, 0.8, 0.7])
     assert [round(float(x)) for x in none[0].get_xdata()] == [0, 1, 2]
     squares = [line for line in panel.get_lines() if line.get_marker() == "s"]
-    assert [named(line) for line in squares] == [("alie", "krum", "")]
+    assert [named(line) for line in squares] == [("attack_a", "rule_a", "")]
     assert panel.get_xlabel() == "Hostile hospitals"
     assert panel.get_ylim()[0] >= 0
 
@@ -377,20 +381,20 @@ def test_breakdown_lines_have_a_point_for_each_number_of_hostile_hospitals(width
 def test_scores_of_hospitals_are_joined_from_nobody_attacking_to_the_attack(width: Width) -> None:
     records = study()
     scores = tables.hospital_scores(records, tables.tradeoff(records))
-    assert scores["attack"].unique().sort().to_list() == ["alie", "sign_flip"]
+    assert scores["attack"].unique().sort().to_list() == ["attack_a", "attack_b"]
     figure = multiples.hospital_scores(scores, width)
     by_title = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_visible()}
-    assert set(by_title) == {"no defense\nsign_flip", "krum\nalie", "dp\nsign_flip"}
-    axes = by_title["no defense\nsign_flip"]
+    assert set(by_title) == {"no defense\nattack_b", "rule_a\nattack_a", "dp\nattack_b"}
+    axes = by_title["no defense\nattack_b"]
     assert [label.replace("\n", "") for label in labels(axes, "y")] == [
         f"hospital_{i}" for i in order(records)
     ]
     place = order(records).index(2)
-    assert points(axes)["sign_flip", "none", "hospital_2"] == [(0.41, float(place))]
-    assert spans(axes)["sign_flip", "none", "hospital_2"] == [(0.81, 0.41)]
+    assert points(axes)["attack_b", "none", "hospital_2"] == [(0.41, float(place))]
+    assert spans(axes)["attack_b", "none", "hospital_2"] == [(0.81, 0.41)]
     colors = {named(line): line.get_color() for line in axes.get_lines()}
-    assert colors["sign_flip", "none", "hospital_2"] == style.VERMILION  # no interval holds 0
-    alone = by_title["dp\nsign_flip"]
+    assert colors["attack_b", "none", "hospital_2"] == style.VERMILION  # no interval holds 0
+    alone = by_title["dp\nattack_b"]
     assert {line.get_color() for line in alone.get_lines()} == {style.BLUE}
 
 
@@ -402,8 +406,8 @@ def order(records: Sequence[RunRecord]) -> list[int]:
 
 SELECTED: Final = pl.DataFrame(
     {
-        "attack": ["alie", "sign_flip", "alie"],
-        "defense": ["krum", "krum", "flame"],
+        "attack": ["attack_a", "attack_b", "attack_a"],
+        "defense": ["rule_a", "rule_a", "rule_b"],
         "recall": [0.5, 1.0, 0.0],
         "recall_low": [0.4, None, None],
         "recall_high": [0.6, None, None],
@@ -417,16 +421,16 @@ SELECTED: Final = pl.DataFrame(
 @every_width
 def test_detection_has_recall_and_precision_of_each_attack_beside_chance(width: Width) -> None:
     figure = multiples.detection(SELECTED, width, 0.2)
-    krum, flame = (axes for axes in figure.axes if axes.get_visible())
-    assert points(krum) == {
-        ("alie", "krum", ""): [(0.5, -0.15), (0.25, 0.15)],
-        ("sign_flip", "krum", ""): [(1.0, 0.85), (0.75, 1.15)],
+    rule_a, rule_b = (axes for axes in figure.axes if axes.get_visible())
+    assert points(rule_a) == {
+        ("attack_a", "rule_a", ""): [(0.5, -0.15), (0.25, 0.15)],
+        ("attack_b", "rule_a", ""): [(1.0, 0.85), (0.75, 1.15)],
     }
-    assert points(flame) == {("alie", "flame", ""): [(0.0, -0.15)]}
-    assert spans(krum) == {("alie", "krum", ""): [(0.4, 0.6), (0.2, 0.3)]}
-    assert all(list(axes.get_lines()[0].get_xdata()) == [0.2, 0.2] for axes in (krum, flame))
-    assert labels(krum, "y") == ["alie", "sign_flip"]
-    assert krum.get_xlim() == (-0.04, 1.04)
+    assert points(rule_b) == {("attack_a", "rule_b", ""): [(0.0, -0.15)]}
+    assert spans(rule_a) == {("attack_a", "rule_a", ""): [(0.4, 0.6), (0.2, 0.3)]}
+    assert all(list(axes.get_lines()[0].get_xdata()) == [0.2, 0.2] for axes in (rule_a, rule_b))
+    assert labels(rule_a, "y") == ["attack_a", "attack_b"]
+    assert rule_a.get_xlim() == (-0.04, 1.04)
     assert [name.split(":")[0] for name in legend(figure)[:2]] == [
         "recall",
         "precision",
@@ -441,12 +445,12 @@ def test_only_defenses_that_left_somebody_out_are_drawn_as_detecting() -> None:
             seed=seed,
             more=make_selection([0.5], [left], precision=found),
         )
-        for attack in ("none", "alie")
-        for defense, left, found in (("krum", 0.5, 0.25), ("none", 0.0, None))
+        for attack in ("none", "attack_a")
+        for defense, left, found in (("rule_a", 0.5, 0.25), ("none", 0.0, None))
         for seed in range(2)
     ]
     left_out = weights.leaving_out(records)
-    assert left_out.select("attack", "defense").rows() == [("alie", "krum")]
+    assert left_out.select("attack", "defense").rows() == [("attack_a", "rule_a")]
 
 
 @every_width
@@ -454,20 +458,20 @@ def test_reconstruction_has_each_share_by_defense_and_by_size_of_group(width: Wi
     rows = [
         {"attack": "dlg", "defense": d, "rate": r, "rate_low": r / 2, "rate_high": r + 0.1}
         | {"summed": n}
-        for d, r, n in (("none", 0.5, 8.0), ("krum", 0.25, 64.0), ("dp", 0.1, None))
+        for d, r, n in (("none", 0.5, 8.0), ("rule_a", 0.25, 64.0), ("dp", 0.1, None))
     ]
     figure = charts.reconstruction(pl.DataFrame(rows), width, LOOKS)
     by_defense, crowd = figure.axes
     assert points(by_defense) == {
         ("dlg", "none", ""): [(0.5, 0.0)],
-        ("dlg", "krum", ""): [(0.25, 1.0)],
+        ("dlg", "rule_a", ""): [(0.25, 1.0)],
     }
     assert points(crowd) == {
         ("dlg", "none", ""): [(8.0, 0.5)],
-        ("dlg", "krum", ""): [(64.0, 0.25)],
+        ("dlg", "rule_a", ""): [(64.0, 0.25)],
     }
     assert spans(by_defense)["dlg", "none", ""] == [(0.25, 0.6)]
-    assert labels(by_defense, "y") == ["no defense", "krum"]
+    assert labels(by_defense, "y") == ["no defense", "rule_a"]
     assert crowd.get_xscale() == "log"
     assert "Records summed in one row" in crowd.get_xlabel().replace("\n", " ")
 

@@ -65,7 +65,7 @@ def test_runs_are_shown_with_their_outcomes_and_where_the_report_is(tmp_path: Pa
     text = notebook.text(shown)
     for found in (words_of(html), words_of(text)):
         assert found.startswith("18 runs of heart: 2 attacks, 1 defense, 3 seeds")
-        assert "Sign flipping with no defense harms the model" in found
+        assert "sign flipping does most harm" in found
         assert "0.600 [0.600] 3/3!" in found  # 0.9, 0.91, 0.89 less 0.3, 0.31, 0.29
         assert "! harm is shown" in found
         assert f"Report: {tmp_path}/report/index.html" in found

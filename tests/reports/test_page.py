@@ -423,3 +423,41 @@ def test_broken_manifest_is_refused_by_name(folder):
 def test_report_of_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError):
         page.write_report(tmp_path)
+
+
+ORDER = (
+    *("answer", "readers", "broken", "next", "asked", "tradeoff", "visibility", "attacks"),
+    *("convergence", "hospitals", "patients", "reconstruction", "privacy", "threats", "hipaa"),
+    *("costs", "runs", "screened", "limits", "repeat", "words"),
+)
+
+
+def test_the_parts_stand_in_their_order_and_the_contents_follow(whole):
+    html = without_scripts((whole / "report" / "index.html").read_text())
+    sections = re.findall(r'<section[^>]* id="([\w-]+)"', html)
+    assert [name for name in sections if name in ORDER] == list(ORDER)
+    (contents,) = re.findall(r"<nav.*?</nav>", html, re.DOTALL)
+    entries = re.findall(r'<a href="#([\w-]+)">(.*?)</a>', contents)
+    assert [place for place, _ in entries] == sections[sections.index("asked") :]
+    for place, title in entries:
+        part = html[html.index(f'id="{place}"') :]
+        (heading,) = re.findall(r"<h2[^>]*>(.*?)(?:<a|</h2>)", part, re.DOTALL)[:1]
+        assert heading.strip() == title
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_head_states_when_who_and_whose(folder):
+    config = {"seed": 0, "training": {}, "report": {"material_drop": 0.05, "by": "A. <Example>"}}
+    records = [make_record(config=config, provenance="published", data_source="UCI X")]
+    where = folder(records, {"started": "2026-11-26T22:41:40Z"})
+    html = page.write_report(where).read_text()
+    head = " ".join(text_of(html).partition("The answer in five")[0].split())
+    assert "Date 26 November 2026, 22:41 UTC Run by A. &lt;Example&gt;" in head
+    assert "Data Published research data, no patient of yours (UCI X)." in head
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_head_names_nobody_and_no_day_that_is_not_stated(folder):
+    html = page.write_report(folder([make_record()], {"started": "soon"})).read_text()
+    head = " ".join(text_of(html).partition("The answer in five")[0].split())
+    assert "Date not recorded Run by not stated (report.by=NAME states it)" in head

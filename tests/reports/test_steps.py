@@ -10,6 +10,7 @@ import yaml
 from hydra import initialize_config_module
 
 from reports import sections
+from reports.analysis.seen import Seen
 from reports.text import steps
 from reports.text.steps import Untested
 from sim.config import words as of_command_line
@@ -95,7 +96,7 @@ def check_commands(command: str, form: str, n_hostile: int) -> None:
             assert not set(one.attacks) <= set(refused)
             if one.partly or overrides != parsed(together)[0]:
                 assert planned(one.command)[0] > 1, one.command
-        (more,) = [step.command for step in steps.act(records, {"command": command})]
+        (more,) = [step.command for step in steps.act(Seen(records), {"command": command})]
         assert more is not None
         assert "seeds=10" in shlex.split(more)
         assert planned(more)[0] > 0

@@ -2,7 +2,7 @@
 
 import re
 
-from reports import terminal
+from reports import page, terminal
 from reports.analysis import tables
 from tests.records import (
     make_isolation,
@@ -93,3 +93,33 @@ def test_closing_table_counts_the_single_updates_that_an_attack_on_secure_aggreg
     text = printed(terminal.closing(records))
     assert "2 of 5" in text
     assert "single" in text
+
+
+def test_a_command_ends_with_the_sentences_of_the_page_and_what_to_do_next():
+    records = everything()
+    command = "wardround compare consortium=heart4"
+    text = printed(terminal.ending(records, command))
+    known = dict.fromkeys(page.MANIFEST) | {"command": command}
+    values = page.content(records, known, show_reconstructions=False)
+    flat = " ".join(text.split())
+    for number, sentence in enumerate(values["answer"], 1):
+        assert f"{number}. {sentence}" in flat
+    assert f"- {values['acting'][0].name} ({values['acting'][0].urgent}): " in flat
+    assert "threats not tested: the report has a command for each." in flat
+    assert flat.index("n/m: n of m seeds lost") < flat.index("The answer") < flat.index("Next")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_one_run_ends_with_its_table_and_the_same_sentences():
+    record = make_record(attack="sign_flip")
+    table = terminal.run_table(record)
+    text = printed(terminal.ending([record], "wardround run", first=table))
+    assert text.index("Brier score") < text.index("The answer") < text.index("Run the controls")
+
+
+def test_lines_of_a_list_stand_under_their_first_and_break_no_word():
+    long = "a" * 100
+    (title, lines) = terminal.listed("Next", ["one two three", long], width=10)
+    assert title.plain == "\nNext"
+    assert lines.plain.split("\n") == ["- one two", "  three", f"- {long}"]
+    assert terminal.listed("Next", []) == []

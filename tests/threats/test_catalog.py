@@ -13,7 +13,7 @@ import yaml
 from sim.errors import InputError
 from tests import ROOT
 from tests.threats.reading import CATALOG, NEVER_STATED
-from threats.catalog import FILES, check
+from threats.catalog import FILES, check, provisions
 
 ATTACKS = ROOT / "conf" / "attack"
 DATA = resources.files("threats") / "data"
@@ -238,3 +238,18 @@ def test_the_catalog_passes_no_judgement() -> None:
     texts += [answer.by for answer in CATALOG.answers]
     texts += [entry.title for entry in CATALOG.taxonomies.aisvs.entries]
     assert not [text for text in texts if NEVER_STATED.search(text)]
+
+
+def test_a_conditional_provision_states_its_condition_and_no_other_has_one() -> None:
+    given = [one for threat in CATALOG.threats for one in threat.hipaa]
+    assert all(bool(one.condition) == (one.relevance == "conditional") for one in given)
+    assert not any(re.match(r"(only )?(if|where)\b", one.condition or one.why) for one in given)
+
+
+def test_provisions_of_a_threat_have_their_titles() -> None:
+    titles = {entry.id: entry.title for entry in CATALOG.taxonomies.hipaa.entries}
+    for threat in CATALOG.threats:
+        cited = provisions(threat, CATALOG)
+        assert [(one.cite, one.title) for one in cited] == [
+            (one.cite, titles[one.cite]) for one in threat.hipaa
+        ]

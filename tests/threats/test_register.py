@@ -556,3 +556,28 @@ def test_the_epsilon_of_patients_is_that_of_the_worst_seed_and_never_rounded_dow
         records = altered(records, lambda one, seed=seed: one.seed == seed, statements=[promised])
     row = row_of(records, "THR-BYZ", "dp_record")
     assert "\N{GREEK SMALL LETTER EPSILON} = 7.57: unit of protection: one patient" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [((-0.2, -0.21, -0.19), "harm"), ((0.0, 0.001, -0.001), "no_harm"), ((-0.2, 0.0, 0.1), "open")],
+)
+def test_what_is_shown_is_apart_from_the_status(changes: tuple[float, ...], shown: str) -> None:
+    """A row that is measured may show harm, none within the interval, or neither."""
+    row = row_of(with_changes(*changes), "THR-BYZ", "krum")
+    assert row.status == "measured"
+    assert row.shown == {"open": "not_decided"}.get(shown, shown)
+
+
+def test_a_row_that_is_no_measurement_shows_nothing_and_one_without_runs_has_no_outcome() -> None:
+    few = row_of(grid("sign_flip", seeds=2), "THR-BYZ", "krum")
+    assert (few.status, few.shown) == ("inconclusive", "not_decided")
+    assert {row.shown for row in register([], CATALOG)} == {None}
+
+
+@pytest.mark.parametrize(("recovered", "shown"), [((6, 1), "harm"), ((6, 0), "not_decided")])
+def test_a_recovered_record_is_harm_and_none_of_a_few_decides_nothing(
+    recovered: tuple[int, int], shown: str
+) -> None:
+    row = row_of(grid("analytic_inversion", recovered=recovered), "THR-GI", "krum")
+    assert (row.status, row.shown) == ("measured", shown)

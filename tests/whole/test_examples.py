@@ -14,13 +14,13 @@ from PIL import Image
 from tests import ROOT
 
 FOLDER = ROOT / "docs/examples"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "make")
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "run")
 SMALL = {"ROUNDS": 1, "SEEDS": 1, "HOSTILE": [0, 1], "BUDGETS": [8.0]}
 LINKED = re.compile(r"\((images/[\w.]+)\)")
 
 
 def _made() -> ModuleType:
-    spec = spec_from_file_location("examples_make", FOLDER / "make.py")
+    spec = spec_from_file_location("examples_run", FOLDER / "run.py")
     assert spec is not None
     assert spec.loader is not None
     made = module_from_spec(spec)
@@ -81,7 +81,7 @@ def test_figures_of_a_page_are_there_and_no_others(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_what_its_script_shows(name: str) -> None:
     text, _ = make.page(name, make.run(name))
-    assert text == page(name), f"python docs/examples/make.py {name}"
+    assert text == page(name), f"python docs/examples/run.py {name}"
 
 
 def test_constants_are_replaced_and_nothing_else() -> None:

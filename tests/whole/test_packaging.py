@@ -23,7 +23,10 @@ from tests import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-OF_EXTRAS = {"art": "adversarial-robustness-toolbox"}  # imported where it is asked for
+OF_EXTRAS = {
+    "art": "adversarial-robustness-toolbox",
+    "mlflow": "mlflow",
+}  # imported where it is asked for
 PUBLIC_FLOWER = ("flwr", "flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.simulation")
 
 

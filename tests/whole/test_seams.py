@@ -158,6 +158,7 @@ def test_all_forms_of_plugins_stand_in_three_files() -> None:
         "TrainingAttack",
         "Hardening",
         "LocalPrivacy",
+        "Tracking",
         "UpdatePrivacy",
     }
 

@@ -175,7 +175,8 @@ def _references(threat: Threat) -> Iterator[Reference]:
         note = "written for something similar" if technique_.fit == "near" else ""
         yield Reference("atlas", technique_.id, note)
     for provision in threat.hipaa:
-        yield Reference("hipaa", provision.cite, f"{provision.relevance}: {provision.why}")
+        only = f", only if {provision.condition}" if provision.condition else ""
+        yield Reference("hipaa", provision.cite, f"{provision.relevance}{only}: {provision.why}")
 
 
 def _relationship(one: Reference, used: _Used) -> Node:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -34,9 +34,9 @@ from sim.messages import Content, Form, Report, UnusableError
 from sim.untrusted import described, described_error
 from sim.withheld import FAILED
 
-T = TypeVar("T")
 Stated: TypeAlias = dict[str, object]  # of a message, by the names that Flower has for it
 
+OF_REPORT: Final = frozenset({ARRAYS, METRICS})  # records of a reply with an update
 NOBODY = -1  # no node has this number
 NOT_FINITE = "values that are not finite"  # why an update with NaN or infinity in it is not used
 # a reply's own statements, what each repeats of the message that it answers, and its name in words
@@ -57,7 +57,12 @@ def read_report(reply: object, n_params: int, max_records: int) -> Report:
     record count in [1, max_records]; and finite numbers for the rest. Raises ``UnusableError`` for
     anything else.
     """
-    return _guarded(lambda: _report(reply, n_params, max_records))
+    try:
+        return _report(reply, n_params, max_records)
+    except (UnusableError, MemoryError):  # no more memory is ever asked for than the agreed sizes
+        raise
+    except Exception as error:
+        raise _unreadable(error) from error
 
 
 def read_content(reply: object, form: Form) -> Content:
@@ -65,21 +70,21 @@ def read_content(reply: object, form: Form) -> Content:
 
     Raises ``UnusableError`` for anything that is not exactly of ``form``.
     """
-    return _guarded(lambda: _content(reply, form))
-
-
-def _guarded(read: Callable[[], T]) -> T:
     try:
-        return read()
-    except (UnusableError, MemoryError):  # no more memory is ever asked for than the agreed sizes
+        return _content(reply, form)
+    except (UnusableError, MemoryError):  # as above
         raise
     except Exception as error:
-        raise UnusableError(f"the reply cannot be read: {described_error(error)}") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> UnusableError:
+    return UnusableError(f"the reply cannot be read: {described_error(error)}")
 
 
 def _report(reply: object, n_params: int, max_records: int) -> Report:
     records = _records(reply)
-    if records.keys() != {ARRAYS, METRICS}:
+    if records.keys() != OF_REPORT:
         raise UnusableError(
             f"records {described(sorted(records))}, expected {ARRAYS} and {METRICS}"
         )

@@ -194,7 +194,7 @@ def test_a_wrong_value_is_refused_with_key_value_and_expectation(words: str, sta
         (["report", "a", "b", "--jsn"], "wardround: flags=--jsn: expected --figures FORMATS, "),
         (["report", "a", "--json"], "wardround: folder="),
         (["report", "a", "--out=x"], "wardround: flags=--out: expected two folders with it, "),
-        (["report", "a", "b", "--figures=pdf"], "wardround: --figures=pdf: expected one folder"),
+        (["report", "a", "b", "--figures=gif"], "wardround: --figures=gif: expected pdf, svg, png"),
         (["report", "a", "b", "--out"], "wardround: --out=nothing: expected a folder\n"),
         (["report", "a", "b", "--out", "--json"], "wardround: --out=--json: expected a folder\n"),
         (["report", "--out=a", "--out=b"], "wardround: --out=2 times: expected it once\n"),

@@ -18,9 +18,11 @@ from sim.study.experiment import Experiment, from_text, load
 from tests.federation import experiment, plan
 
 OWN = ("csv", "npz")  # consortia of files of the user, which other tests have
+OTHERS = ("tracking",)  # no part of a record; tests/reports/test_tracking.py
 OPTIONS = [
     (group, name)
     for group in choices.groups()
+    if group not in OTHERS
     for name in compose.options(group)
     if name not in OWN
 ]

@@ -1,4 +1,4 @@
-"""The pages of the examples: ``python docs/examples/make.py [NAME]`` runs the scripts beside this
+"""The pages of the examples: ``python docs/examples/run.py [NAME]`` runs the scripts beside this
 file cell by cell and writes what each cell printed, its last value and its figures as Markdown.
 
 A cell starts with ``# %%``, a text with ``# %% [markdown]``, as Jupyter and editors read them.
@@ -89,7 +89,7 @@ def page(name: str, found: Sequence[tuple[Cell, Shown | None]]) -> tuple[str, di
             file = f"{name}_{len(figures) + 1}.png"
             figures[file] = shown.figure
             parts.append(f"![Figure {len(figures)} of this example](images/{file})")
-    made = f"Made by `python docs/examples/make.py {name}` from [{name}.py]({name}.py)."
+    made = f"Made by `python docs/examples/run.py {name}` from [{name}.py]({name}.py)."
     return "\n\n".join([*parts, made]) + "\n", figures
 
 
