@@ -162,9 +162,11 @@ def _privacy(found: Difference) -> Iterator[str]:
         spends = row["metric"] in SPENT
         if spends and row["change"] is not None and abs(row["change"]) > EXACT:
             before, after = (words.epsilon(row[side]) for side in ("before", "after"))
+            if before == after:
+                continue
             turn = "more" if row["change"] > 0 else "less"
             name = words.defense_first(row["defense"])
-            yield f"{name} spends {turn} privacy: ε = {after} after {before} ({row['text']})."
+            yield f"{name} spends {turn} privacy: ε = {after} and not {before} ({row['text']})."
 
 
 def _cell(row: TableRow) -> Cell:

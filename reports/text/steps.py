@@ -221,6 +221,10 @@ def _recovered(rows: pl.DataFrame) -> Iterator[Step]:
             fit = f"one was recovered under {names} (up to {most} would still fit)"
             doubt = "not distinguished from no defense" if alone else "it was not run without one"
             helped = f"What helped: n{fit}" if len(helps) else f"N{fit}; {doubt}"
+            rest = none.filter(~pl.col("defense").is_in(best["defense"].implode()))
+            if len(rest):
+                names = words.some(map(words.defense, rest["defense"]))
+                helped += f". Under {names} none was either; {doubt}"
         elif ours.filter(pl.col("defense") != NONE).is_empty():
             helped = "No defense was run against it"
         else:

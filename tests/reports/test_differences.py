@@ -273,6 +273,20 @@ def test_privacy_that_is_spent_is_stated_before_and_after(tmp_path: Path) -> Non
     assert not (after / "report").exists()
 
 
+def test_privacy_that_differs_in_no_digit_shown_is_not_stated(tmp_path: Path) -> None:
+    folders = [
+        put(
+            tmp_path / str(epsilon),
+            [make_record(defense="dp", seed=s, privacy=make_privacy(epsilon)) for s in range(2)],
+        )
+        for epsilon in (8.0, 7.9999)
+    ]
+    found = api.difference(*folders)
+    (spent,) = found.costs.filter(metric="epsilon").rows(named=True)
+    assert spent["change"] < 0
+    assert not any("spends" in text for text in found.summary)
+
+
 def test_the_order_of_the_folders_turns_every_change(tmp_path: Path) -> None:
     a = put(tmp_path / "a", [*runs(BEFORE), *runs(BEFORE, "none")])
     b = put(tmp_path / "b", [*runs((0.5, 0.6, 0.5, 0.6)), *runs(BEFORE, "none")])
