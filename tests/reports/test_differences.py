@@ -273,6 +273,15 @@ def test_privacy_that_is_spent_is_stated_before_and_after(tmp_path: Path) -> Non
     assert not (after / "report").exists()
 
 
+def test_figures_that_hardly_change_are_told_from_those_that_may_have(tmp_path: Path) -> None:
+    folders = [
+        put(tmp_path / name, runs(values))
+        for name, values in (("a", BEFORE), ("b", (0.89, 0.90, 0.88, 0.92)))
+    ]
+    first, *_ = api.difference(*folders).summary
+    assert first.endswith("7 are not decided, 6 of which change by less than 0.05 either way.")
+
+
 def test_privacy_that_differs_in_no_digit_shown_is_not_stated(tmp_path: Path) -> None:
     folders = [
         put(
