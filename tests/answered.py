@@ -252,6 +252,21 @@ CASES: dict[str, Case] = {
         ),
         never=("No material success", "shown to work"),
     ),
+    "a backdoor that works beside a larger one that is not decided": Case(
+        marked("stain", {"none": (0.9, 0.05, 0.05)})
+        + [one for one in marked("blot", {"none": (0.2, 0.2, 0.21)}) if one.attack == "blot"],
+        worst=("Blot puts 20 % of marked patients into the attacker's class",),
+        open=("harm is not decided in 1 of 2 pairs",),
+        never=("stain works as a backdoor",),
+    ),
+    "a backdoor that AUROC judges too": Case(
+        [
+            with_outcomes(one, [outcome("auroc", 0.5, 100)]) if one.attack == "stain" else one
+            for one in marked("stain", {"none": (0.9, 0.91, 0.9)})
+        ],
+        open=("the one attack on the model is decided",),
+        never=("of 2 pairs",),
+    ),
     "a backdoor that does nothing": Case(
         marked("stain", {"none": (0.05, 0.05, 0.06)}),
         worst=("No material success of stain as a backdoor is shown, interval included",),

@@ -261,7 +261,7 @@ def _marked(found: pl.DataFrame, ranked: pl.DataFrame, attacked: pl.DataFrame) -
     alone = found.filter(pl.col("defense") == NONE).drop_nulls("gain")
     if alone.is_empty():
         return ["what a backdoor does with no defense is not known"]
-    row = alone.sort("gain", descending=True, maintain_order=True).row(0, named=True)
+    row = backdoors.strongest(alone).row(0, named=True)
     name = words.attack(row["attack"])
     if row["verdict"] == UNDECIDED:
         most = words.points(row["gain_worst"])
@@ -518,17 +518,18 @@ def _decided(n: int) -> str:
 
 
 def undecided(seen: Seen) -> tuple[int, int]:
-    """Cells of attacks on the model in which harm is not decided, and all such cells.
+    """Pairs of an attack on the model and a defense in which harm is not decided, and all pairs.
 
-    A cell without a control, and one in which attack or defense did nothing, decides nothing.
+    A backdoor that AUROC judges too is one pair: harm by either is harm. A cell without a control,
+    and one in which attack or defense did nothing, decides nothing.
     """
-    cells = seen.attacked
-    marked = seen.marked
-    verdicts = [*cells["verdict"], *marked["verdict"]]
-    idle = [*cells["n_idle"], *marked["n_idle"]]
-    n_open = sum(
-        verdict in (None, UNDECIDED) or n > 0 for verdict, n in zip(verdicts, idle, strict=True)
-    )
+    columns = ("attack", "defense", "verdict", "n_idle")
+    cells = [*seen.attacked.select(columns).rows(), *seen.marked.select(columns).rows()]
+    verdicts: dict[tuple[str, str], list[str]] = {}
+    for attack, defense, verdict, n_idle in cells:
+        counted = UNDECIDED if verdict is None or n_idle else verdict
+        verdicts.setdefault((attack, defense), []).append(counted)
+    n_open = sum(UNDECIDED in found and HARMED not in found for found in verdicts.values())
     return n_open, len(verdicts)
 
 
