@@ -273,7 +273,7 @@ def test_privacy_that_is_spent_is_stated_before_and_after(tmp_path: Path) -> Non
     assert not (after / "report").exists()
 
 
-def test_figures_that_hardly_change_are_told_from_those_that_may_have(tmp_path: Path) -> None:
+def test_figures_that_hardly_change_are_counted_apart(tmp_path: Path) -> None:
     folders = [
         put(tmp_path / name, runs(values))
         for name, values in (("a", BEFORE), ("b", (0.89, 0.90, 0.88, 0.92)))
