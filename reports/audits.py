@@ -17,6 +17,7 @@ from reports.text import audits as words
 from sim import files
 from sim.evidence import audits
 from sim.evidence.audits import Audit
+from sim.evidence.manifest import manifest_of
 from sim.evidence.one_run import ceiling
 
 PAGE = "audit.html.j2"
@@ -37,7 +38,7 @@ def write(folder: Path) -> Path:
         wording=words,
         refuted=audits.is_refuted(read),
         svg=Markup(svg),
-        manifest=dict.fromkeys(("command", "commit")) | rendering.manifest(folder),
+        manifest=dict.fromkeys(("command", "commit")) | manifest_of(folder),
     )
     target = folder / "report" / "index.html"
     files.replace(target, page.encode())

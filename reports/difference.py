@@ -28,6 +28,7 @@ from sim import evidence, files, titles
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, Chain, RunRecord, audits
 from sim.evidence.controls import NONE
+from sim.evidence.manifest import manifest_of
 from sim.titles import Titles
 from sim.types import Node, TableRow
 from threats import compared, stored, verdict
@@ -237,7 +238,7 @@ def _cell(row: TableRow) -> Cell:
 
 def _command(folder: Folder) -> str:
     """The command that made the folder, as its manifest has it."""
-    found = rendering.manifest(folder.path).get("command")
+    found = manifest_of(folder.path).get("command")
     return found if isinstance(found, str) else "not recorded"
 
 
@@ -250,7 +251,7 @@ def _folder(path: Path) -> Folder:
     chain = evidence.chain(path)
     verdict.check(path, chain)
     found = stored.read(path, chain) if stored.held(path) else None
-    manifest = dict.fromkeys(("attacks", "defenses")) | rendering.manifest(path)
+    manifest = dict.fromkeys(("attacks", "defenses")) | manifest_of(path)
     pooled = [tables.pooled(record) for record in chain.records]
     records = tables.one_study(pooled, manifest["attacks"] or (), manifest["defenses"] or ())
     anchors = each_run.anchors(list(dict.fromkeys(map(each_run.cell, records))))
@@ -298,7 +299,7 @@ def _compared(old: Folder, new: Folder) -> Difference:
 
 def _titles(old: Folder, new: Folder) -> Titles:
     """The titles of choices of the user's own that either folder states."""
-    found = [titles.stored(rendering.manifest(one.path).get("titles")) for one in (old, new)]
+    found = [titles.stored(manifest_of(one.path).get("titles")) for one in (old, new)]
     return {
         group: {**found[0].get(group, {}), **found[1].get(group, {})}
         for group in dict.fromkeys([*found[0], *found[1]])

@@ -36,6 +36,7 @@ from reports.figures.style import Make, Width
 from reports.text import findings
 from sim import evidence, files, titles
 from sim.evidence import Line, RunRecord
+from sim.evidence.manifest import manifest_of
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, register
@@ -105,7 +106,7 @@ def write_report(
     ``show_reconstructions``. The same evidence gives the same bytes. Raises ``InputError`` if the
     folder holds no runs or runs that cannot be compared.
     """
-    manifest = dict.fromkeys(MANIFEST) | rendering.manifest(folder)
+    manifest = dict.fromkeys(MANIFEST) | manifest_of(folder)
     found = evidence.read(folder) if everything is None else everything
     records = of_study(found, manifest)
     drawing = drawing or Here()

@@ -1,21 +1,17 @@
-"""The templates of all pages, and the manifest of the folder that a page is about."""
+"""The templates of all pages."""
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import markup
 from reports.text import glossary, safe, words
-from sim.errors import InputError
-from sim.evidence import MANIFEST, statement
+from sim.evidence import statement
 from sim.evidence.controls import NONE
-from sim.types import Node
 
 SCRIPT = "script.js"
 
@@ -67,20 +63,3 @@ def page(template: str, **values: object) -> str:
 def script() -> str:
     """What every page runs in a browser."""
     return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")
-
-
-def manifest(folder: Path) -> Node:
-    """The manifest of the folder, on how its evidence was made; empty where there is none.
-
-    Raises ``InputError`` for a file that is no JSON object.
-    """
-    path = folder / MANIFEST
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(MANIFEST, f"line {error.lineno}", "expected JSON") from None
-    if not isinstance(found, dict):
-        raise InputError(MANIFEST, type(found).__name__, "expected one JSON object")
-    return found

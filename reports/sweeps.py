@@ -36,6 +36,7 @@ from sim.errors import InputError
 from sim.evidence import RunRecord, configured
 from sim.evidence.configured import KIND
 from sim.evidence.intervals import CHANGE
+from sim.evidence.manifest import manifest_of
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 
@@ -219,7 +220,7 @@ def write(folder: Path) -> tuple[Path, Sweep]:
     evidence.write_results(folder, sweep.results())
     target = folder / "report" / "index.html"
     svg = style.inline(partial(draw, sweep), FIGURE)
-    files.replace(target, render(sweep, rendering.manifest(folder), svg).encode())
+    files.replace(target, render(sweep, manifest_of(folder), svg).encode())
     return target, sweep
 
 

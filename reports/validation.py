@@ -22,6 +22,7 @@ from reports.page import INDEX
 from reports.text import words
 from sim import files, titles
 from sim.evidence import Chain, Line, RunRecord
+from sim.evidence.manifest import manifest_of
 from sim.evidence.metrics import METRICS
 from sim.types import Node, TableRow
 from threats import catalog, stored, verdict
@@ -161,7 +162,7 @@ def write_validation(folder: Path, chain: Chain) -> Path:
     found = stored.read(folder, chain)
     badges = _badges(found.design, _groups(found.assessment))
     text = dfd.mermaid(found.design, badges)
-    facts = dict.fromkeys(("started", "command", "commit")) | rendering.manifest(folder)
+    facts = dict.fromkeys(("started", "command", "commit")) | manifest_of(folder)
     with titles.known(titles.stored(facts.get("titles"))):
         drawn = {name: style.inline(make, name) for name, make in makers(found)}
         page = render(found, facts, drawn)

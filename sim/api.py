@@ -49,6 +49,7 @@ from sim.config.overrides import forced
 from sim.config.words import VALIDATE, flags, key_of
 from sim.errors import InputError
 from sim.evidence import Chain, RunRecord, configured, tables
+from sim.evidence.manifest import manifest_of
 from sim.inference import alone
 from sim.inference.alone import Audit
 from sim.spelling import written
@@ -418,14 +419,14 @@ def read(folder: Place) -> Results:
         from reports import sweeps
 
         found = together(*(_read(one, one) for one in sweeps.places(place)))
-        return replace(found, folder=place, manifest=_json(place, evidence.MANIFEST) or {})
+        return replace(found, folder=place, manifest=manifest_of(place))
     return _read(place, place)
 
 
 def _read(place: Path, folder: Path | None) -> Results:
     chain = evidence.chain(place)
     verdict.check(place, chain)
-    manifest = _json(place, evidence.MANIFEST) or {}
+    manifest = manifest_of(place)
     stated = _json(place, verdict.VERDICT)
     register = _json(place, verdict.REGISTER)
     if stated is None or register is None:

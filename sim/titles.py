@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 import yaml
 
@@ -119,8 +120,15 @@ def stored(node: object) -> dict[str, dict[str, Title]]:
 
 @contextmanager
 def known(more: Titles) -> Iterator[None]:
-    """In this block, choices of the user have these titles; those of the project stay."""
-    before = _MORE.set(more)
+    """In this block, choices of the user have these titles; those of the project stay.
+
+    A title that a choice of the project has is left out: no other choice passes as that one.
+    """
+    others = {
+        group: {name: one for name, one in titles.items() if _letters(one.title) not in _taken()}
+        for group, titles in more.items()
+    }
+    before = _MORE.set(others)
     try:
         yield
     finally:
@@ -136,6 +144,18 @@ def _joined(group: str, name: str) -> str:
 
 def _tables(group: str) -> tuple[Mapping[str, Title], ...]:
     return _ours(group), _MORE.get().get(group, {})
+
+
+@cache
+def _taken() -> frozenset[str]:
+    """The titles of all of the project's own choices, by ``_letters``."""
+    groups = ("attack", "defense", *PARTS)
+    return frozenset(_letters(one.title) for group in groups for one in _ours(group).values())
+
+
+def _letters(title: str) -> str:
+    """A title without what a reader hardly sees: case, spaces, signs, forms of letters."""
+    return "".join(filter(str.isalnum, normalize("NFKC", title).casefold()))
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import Final
 from reports.analysis import tables
 from reports.figures import sparkline
 from reports.text import words
+from sim.errors import InputError
 from sim.evidence import Line, RunRecord
 from sim.evidence.commands import command, config_dir_of
 from sim.evidence.configured import texts
@@ -38,12 +39,13 @@ class Run:
     its AUROC by round, empty where no round has one; ``course``: the same in words. ``window``: the
     rounds in which hostile hospitals may attack, None where nobody does. ``outcomes``: its figures
     in words. ``unused``: replies that were not used, in words. ``attack_free`` and ``undefended``:
-    its controls, by their ids; None where there is none, or it is its own.
+    its controls, by their ids; None where there is none, or it is its own. ``command``: None where
+    no words of a command line give the configuration.
     """
 
     record: RunRecord
     line: Line | None
-    command: str
+    command: str | None
     differs: Mapping[str, str]
     curve: str
     course: str
@@ -179,7 +181,7 @@ class _Maker:
         return Run(
             record=record,
             line=self.lines.get(record.run),
-            command=command(record.config, self.config_dir),
+            command=_command(record.config, self.config_dir),
             differs=differs,
             curve=sparkline.path(course, record.rounds, self.low),
             course=sparkline.described(course),
@@ -189,6 +191,13 @@ class _Maker:
             attack_free=_other(record, self.controls.attack_free(record)),
             undefended=_other(record, self.controls.undefended(record)),
         )
+
+
+def _command(config: Node, config_dir: str | None) -> str | None:
+    try:
+        return command(config, config_dir)
+    except InputError:  # a key of a mapping has signs that no override can have
+        return None
 
 
 def _other(record: RunRecord, control: RunRecord | None) -> str | None:

@@ -19,7 +19,7 @@ from sim.cli import printed
 from sim.cli.progress import progress
 from sim.cli.screen import Screen
 from sim.evidence import Chain, RunRecord, audits
-from sim.evidence.manifest import code_version, manifest
+from sim.evidence.manifest import code_version, manifest, manifest_of
 from sim.study import (
     compare,
     compose,
@@ -189,10 +189,9 @@ def report(place: str, figures: str | None, *, as_json: bool = False) -> None:
 def _values(folder: Path, chain: Chain, page: Path) -> Node:
     """What ``report`` prints of a folder of runs, for programs."""
     from reports.analysis import tables
-    from reports.rendering import manifest as read_manifest
     from reports.text import commands
 
-    facts = read_manifest(folder)
+    facts = manifest_of(folder)
     refused = facts.get("refused") or ()
     listed = (facts.get(key) or () for key in ("attacks", "defenses"))
     ordered = tables.one_study(chain.records, *listed)  # as on the page
@@ -279,7 +278,7 @@ def write_figures(folder: Path, formats: Sequence[str]) -> None:
     if not formats:
         return
     from reports import audits as of_audits
-    from reports import page, rendering, sweeps, validation
+    from reports import page, sweeps, validation
     from reports.figures import files
     from threats import stored
 
@@ -290,7 +289,7 @@ def write_figures(folder: Path, formats: Sequence[str]) -> None:
     else:
         chain = evidence.chain(folder)
         shown = all(record.config["report"]["show_reconstructions"] for record in chain.records)
-        facts = rendering.manifest(folder)
+        facts = manifest_of(folder)
         makers = list(page.makers(chain.records, facts, show_reconstructions=shown))
         if stored.held(folder):
             makers += validation.makers(stored.read(folder, chain))

@@ -1,8 +1,9 @@
-"""Where a result comes from: code, versions, machine, command."""
+"""Where a result comes from: code, versions, machine, command; and what a folder states of it."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -11,9 +12,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from pydantic import BaseModel, ConfigDict, FiniteFloat, JsonValue, ValidationError
+
+from sim import files
+from sim.errors import InputError
 from sim.evidence.columns import Column
+from sim.evidence.store import MANIFEST
 from sim.types import Node
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +61,62 @@ TABLE: Final[Mapping[str, Column]] = {
     ),
     "audits": Column("object", "The same of `audits.jsonl`.", "", "of anything but audits"),
 }
+
+
+class _Refused(BaseModel):
+    """A cell that did not run."""
+
+    model_config = ConfigDict(strict=True)
+
+    attack: str
+    defense: str
+    n_hostile: int | None
+    reason: str
+    part: Literal["attack", "defense"] = "defense"
+
+
+class _Stated(BaseModel):
+    """The types of what a page shows of a manifest; no key has to be there."""
+
+    model_config = ConfigDict(strict=True)
+
+    command: str | list[str] | None = None
+    commit: str | None = None
+    versions: dict[str, str] | None = None
+    python: str | None = None
+    machine: str | dict[str, JsonValue] | None = None
+    seconds: FiniteFloat | None = None
+    attacks: list[str] | None = None
+    defenses: list[str] | None = None
+    refused: list[_Refused] | None = None
+
+
+def manifest_of(folder: Path) -> Node:
+    """What the manifest of a folder states, whoever wrote it; empty where there is none.
+
+    Raises ``InputError`` for a file that is no JSON object, and for a value of another type than
+    a page can show.
+    """
+    try:
+        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
+            found = json.loads(file.read())
+    except FileNotFoundError:
+        return {}
+    except json.JSONDecodeError as error:
+        raise InputError(MANIFEST, f"line {error.lineno}", "expected JSON") from None
+    except (OSError, ValueError, RecursionError) as error:
+        expected = f"expected a file of JSON that can be read ({type(error).__name__})"
+        raise InputError(MANIFEST, folder / MANIFEST, expected) from None
+    if not isinstance(found, dict):
+        raise InputError(MANIFEST, type(found).__name__, "expected one JSON object")
+    try:
+        _Stated.model_validate(found)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(map(str, problem["loc"]))
+        expected = f"expected it as it was written ({problem['msg']})"
+        raise InputError(f"{MANIFEST}: {place}", problem["input"], expected) from None
+    return found
 
 
 @lru_cache(maxsize=1)

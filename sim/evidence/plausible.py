@@ -75,6 +75,13 @@ PIXEL: Final = re.compile(r"pixel_(\d{1,6})_(\d{1,6})(?:_(\d{1,6}))?", re.ASCII)
 OF_SCORES: Final = (  # outcomes that follow from the scores of a membership inference
     "membership_auc", "membership_advantage", "membership_tpr_at_1fpr", "membership_tpr_at_01fpr",
 )  # fmt: skip
+# of configurations, where they have them: mappings, those that are never null, and lists of pairs
+PARTS: Final = (
+    *("adversary", "aggregator", "consortium", "defense", "engine", "metrics", "model"),
+    *("policy", "report", "secagg", "server", "server_optimizer", "training"),
+)
+ALWAYS: Final = ("adversary", "defense", "report")
+PAIRS: Final = ("attack", "steps")
 CURVE = ("round", "hospital", "metric", "value")
 SHARES_BY_ROUND = {"auroc", "brier", "accuracy", "backdoor"}
 LARGEST = 2**63  # of whole numbers; seeds are below it
@@ -181,10 +188,40 @@ def _values(record: RunRecord) -> Iterator[tuple[str, str]]:
     drop = report.get("material_drop") if isinstance(report, Mapping) else None
     if type(drop) not in (int, float):
         yield "config.report", "expected material_drop, a number, among its values"
-    attacks = record.config.get("attack", [])
-    for pair in attacks if isinstance(attacks, list) else ():
-        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], Mapping):
-            yield "config.attack", "expected pairs of a name and its values"
+    config = record.config
+    for key in PARTS:
+        if not isinstance(config.get(key, {}), Mapping) and (key in ALWAYS or config[key]):
+            yield f"config.{key}", "expected a mapping of its values"
+    for key in PAIRS:
+        pairs = config.get(key, [])
+        if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+            yield f"config.{key}", "expected pairs of a name and its values"
+    if "defense" in config and not _is_text(config["defense"], "name"):
+        yield "config.defense", "expected name, a text, among its values"
+    if not isinstance(config.get("plugins") or {}, Mapping | list):
+        yield "config.plugins", "expected packages"
+    attacks = config.get("attack", [])
+    pairs = [pair for pair in attacks if _is_pair(pair)] if isinstance(attacks, list) else []
+    schedules = [config.get("adversary", {}), *(values for _, values in pairs)]
+    for key in ("first_round", "every", "last_round"):
+        stated = [one[key] for one in schedules if isinstance(one, Mapping) and key in one]
+        if not all(_is_round(value) or (key == "last_round" and value is None) for value in stated):
+            yield f"config.adversary.{key}", "expected a whole number of at least 1"
+
+
+def _is_pair(found: object) -> bool:
+    """Whether this is a list of a name and a mapping."""
+    if not isinstance(found, list) or len(found) != 2:
+        return False
+    return isinstance(found[0], str) and isinstance(found[1], Mapping)
+
+
+def _is_text(node: object, key: str) -> bool:
+    return isinstance(node, Mapping) and isinstance(node.get(key), str)
+
+
+def _is_round(value: object) -> bool:
+    return type(value) is int and value >= 1
 
 
 def _contradictions(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -214,3 +214,12 @@ def test_a_run_takes_little_of_the_page_and_of_the_time() -> None:
     html = html_of(records)
     part = html[html.index('<section id="runs">') :]
     assert len(part[: part.index("</section>")].encode()) < 2500 * len(found.shown)
+
+
+def test_a_run_that_no_command_line_can_give_states_so() -> None:
+    record = addressed(make_record())
+    consortium = {"_target_": "sim.datasets.heart.HeartDisease", "sites": {"it's": 1}}
+    config = {**record.config, "consortium": consortium}
+    text = text_of(html_of([record.model_copy(update={"config": config})]))
+    assert "No command repeats it" in text
+    assert "No command repeats it" not in text_of(html_of([record]))

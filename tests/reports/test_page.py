@@ -1,6 +1,7 @@
 """The page: every part is there, it loads nothing, shows no patient, and states what is missing."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -416,6 +417,34 @@ def test_designs_that_lost_the_same_replies_share_a_row():
 def test_broken_manifest_is_refused_by_name(folder):
     where = folder([make_record()])
     (where / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        page.write_report(where)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "JSON"),
+        ("9" * 5_000, "JSON"),
+        ("\udcff", "JSON"),
+        ('{"command": 1.5}', "command"),
+        ('{"versions": "x"}', "versions"),
+        ('{"machine": [1]}', "machine"),
+        ('{"seconds": NaN}', "seconds"),
+        ('{"attacks": [[]]}', "attacks.0"),
+        ('{"refused": [{"attack": "a", "defense": "b", "reason": "c"}]}', "refused.0.n_hostile"),
+    ],
+)
+def test_a_manifest_of_anybody_is_refused_by_its_key(folder, text, named):
+    where = folder([make_record()])
+    (where / "manifest.json").write_text(text, errors="surrogateescape")
+    with pytest.raises(InputError, match=rf"manifest\.json.*{named}"):
+        page.write_report(where)
+
+
+def test_a_manifest_that_is_no_file_is_refused(folder):
+    where = folder([make_record()])
+    os.mkfifo(where / "manifest.json")
     with pytest.raises(InputError, match=r"manifest\.json"):
         page.write_report(where)
 

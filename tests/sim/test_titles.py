@@ -135,3 +135,13 @@ def test_names_of_a_manifest_are_cut_and_rename_nothing_of_the_project() -> None
     assert found["attack"]["mine"] == Title("a" * titles.LONGEST, "b" * titles.MOST)
     with titles.known(found):
         assert titles.attack("alie") == "hidden shift"
+
+
+@pytest.mark.parametrize(
+    "title", ["Krum", " krum", "K-r-u-m", "\N{FULLWIDTH LATIN CAPITAL LETTER K}rum"]
+)
+def test_no_choice_of_a_user_passes_as_one_of_the_project(title: str) -> None:
+    found = titles.stored({"defense": {"mine": {"title": title, "plain": "It is mine."}}})
+    with titles.known(found):
+        assert titles.defense("mine+secagg") == "mine + secure aggregation"
+        assert titles.of("defense", "mine") is None

@@ -600,3 +600,24 @@ def test_what_cannot_be_drawn_as_an_image_is_refused(cells: dict[str, str]) -> N
         inversion = make_inversion(gallery=[shown], pixels=(0.0, 1.0))
         found = plausible.implausible(make_record(attack="x", inversion=inversion))
         assert (found is None) == fits
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, "x") for key in (*plausible.PARTS, *plausible.PAIRS)),
+        *((key, None) for key in (*plausible.ALWAYS, *plausible.PAIRS)),
+        ("plugins", 1.5),
+        ("adversary", {"every": 0}),
+        ("adversary", {"first_round": None}),
+        ("attack", [["late", {"last_round": "x"}]]),
+        ("defense", {"name": 1}),
+    ],
+)
+def test_a_configuration_of_another_form_is_no_evidence(key: str, value: object) -> None:
+    record = make_record()
+    assert plausible.implausible(record) is None
+    edited = record.model_copy(update={"config": {**record.config, key: value}})
+    found = plausible.implausible(edited)
+    assert found is not None
+    assert found[0].startswith(f"config.{key}") or key == "attack"
