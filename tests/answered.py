@@ -282,6 +282,16 @@ CASES: dict[str, Case] = {
         marked("stain", {"none": (0.9, 0.92, 0.91), "wall": (0.95, 0.8, 0.9)}),
         worst=("under wall stain puts 88 % there, which is not shown to be less",),
     ),
+    "two defenses against a backdoor, not distinguished": Case(
+        marked(
+            "stain",
+            {"none": (0.9, 0.92, 0.91), "wall": (0.5, 0.52, 0.5), "moat": (0.53, 0.5, 0.52)},
+        ),
+        worst=(
+            "under wall, where the worst backdoor has least success beyond false triggers (not"
+            " distinguished from moat), stain puts 51 % there.",
+        ),
+    ),
     "one seed left no AUROC": Case(
         STUDIES["undefined"](),
         worst=("is not decided with 3 seeds", "left no AUROC in 1 seed"),

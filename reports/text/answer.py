@@ -280,12 +280,22 @@ def _marked(found: pl.DataFrame, ranked: pl.DataFrame, attacked: pl.DataFrame) -
     if others.is_empty():
         return [text]
     least = others.row(0, named=True)
-    where = "" if len(others) == 1 else ", where the worst backdoor reaches least,"
+    where = "" if len(others) == 1 else f", {_least(ranked, least)},"
     return [
         text,
         f"{words.under(least['defense'])}{where} {words.attack(least['attack'])} puts"
         f" {words.share(least['success'])} there{_no_less(ranked, least)}",
     ]
+
+
+def _least(ranked: pl.DataFrame, least: TableRow) -> str:
+    """That a defense's worst backdoor has least success, and the defenses that tie with it."""
+    text = "where the worst backdoor has least success beyond false triggers"
+    others = ranked.filter(~pl.col("defense").is_in([least["defense"], NONE]))
+    tied = others.filter(~pl.col("apart").fill_null(value=False))["defense"]
+    if ranked["defense"][0] != least["defense"] or tied.is_empty():
+        return text
+    return f"{text} (not distinguished from {words.some(map(words.defense, tied), MOST_TIED)})"
 
 
 def _no_less(ranked: pl.DataFrame, least: TableRow) -> str:
