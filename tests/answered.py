@@ -399,7 +399,12 @@ CASES: dict[str, Case] = {
     "reading under every defense": Case(
         inverted({"none": 8, "wall": 4}),
         read=("the most under a defense: peek recovered 12 of 24",),
+        act=("a defense tried helps", "fewer were recovered under wall (50 %), yet some"),
+    ),
+    "reading of as much under every defense": Case(
+        inverted({"none": 8, "wall": 8}),
         act=("nothing tried is shown to help", "Under each defense tried some were recovered"),
+        never=("What helped",),
     ),
     "reading not shown to be less under a defense": Case(
         inverted({"none": 1, "wall": 0}),

@@ -206,7 +206,11 @@ def _recovered(rows: pl.DataFrame) -> Iterator[Step]:
         row = found.row(0, named=True)
         none = ours.filter(pl.col("n_recovered") == 0, pl.col("defense") != NONE)
         alone = ours.filter(defense=NONE)["rate_low"].to_list()
-        helps = none.filter(pl.col("rate_high") < (alone[0] if alone else 0.0))
+        below = pl.col("rate_high") < (alone[0] if alone else 0.0)
+        helps = none.filter(below)
+        fewer = found.filter(below)
+        pairs = zip(fewer["defense"], fewer["rate"], strict=True)
+        rates = words.listed(f"{words.defense(name)} ({words.share(x)})" for name, x in pairs)
         what = (
             f"Patient records were recovered: {words.share(row['rate'])} of the attacked ones"
             f" {words.under(row['defense'])}, and some {_where(found[1:])}."
@@ -225,11 +229,15 @@ def _recovered(rows: pl.DataFrame) -> Iterator[Step]:
             if len(rest):
                 names = words.some(map(words.defense, rest["defense"]))
                 helped += f". Under {names} none was either; {doubt}"
+            if len(fewer):
+                helped += f". Fewer were recovered under {rates}"
         elif ours.filter(pl.col("defense") != NONE).is_empty():
             helped = "No defense was run against it"
+        elif len(fewer):
+            helped = f"What helped: fewer were recovered under {rates}, yet some"
         else:
             helped = "Under each defense tried some were recovered"
-        urgency = Urgency.SOMETHING_HELPS if len(helps) else Urgency.NOTHING_HELPS
+        urgency = Urgency.SOMETHING_HELPS if len(helps) or len(fewer) else Urgency.NOTHING_HELPS
         name = words.attack(attack)
         yield Step(urgency, row["rate"], name, f"{what} {helped}.", "reconstruction")
 

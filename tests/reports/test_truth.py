@@ -388,4 +388,3 @@ def test_captions_fit_the_figure_of_a_page_and_that_of_a_phone() -> None:
     text = page.render(values, {"tradeoff": empty})
     assert '<span class="on-page">Each point is a defense.' in text
     assert '<span class="on-phone">Each line is a defense,' in text
-    assert "Left:" not in text
