@@ -206,7 +206,7 @@ def test_what_differs_in_the_configuration_is_stated_with_its_cells() -> None:
 
 
 def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
-    before = put(tmp_path / "a", grid(defenses=("none", "krum", "median")), command="one")
+    before = put(tmp_path / "a", grid(defenses=("none", "krum", "median")), command="wardround compare")
     after = put(tmp_path / "b", grid(attacks=("none", "sign_flip", "zero"), seeds=4))
     held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     target, found = difference.write(before, after)
