@@ -77,6 +77,8 @@ class MLflow:
         """Track the runs of a folder of results. Raises ``NotTrackedError`` with the reason."""
         place = folder.absolute()
         store = place / STORE if self.store is None else Path(self.store).absolute()
+        if self.server is None and "?" in str(store):  # an address of SQLite ends there
+            raise NotTrackedError(f"expected a path without ? for the store, and it is {store}")
         asked = {
             "folder": str(place),
             "experiment": self.experiment,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -68,7 +69,7 @@ def new(words: Sequence[str]) -> None:
     }
     for path in files.all_or_none("new", _contents(kind, Path(folder), values)):
         print(path)
-    print(f"\nTry it:\n  cd {folder}\n  export PYTHONPATH=.")
+    print(f"\nTry it:\n  cd {shlex.quote(folder)}\n  export PYTHONPATH=.")
     print(f"  python -m pytest test_{name}.py")
     tried = Template(TRIED[kind]).substitute(values)
     print(f"  wardround compare plugins=[own_{name}] --config-dir conf {tried}")

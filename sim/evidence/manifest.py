@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -94,8 +95,9 @@ class _Stated(BaseModel):
 def manifest_of(folder: Path) -> Node:
     """What the manifest of a folder states, whoever wrote it; empty where there is none.
 
-    Raises ``InputError`` for a file that is no JSON object, and for a value of another type than
-    a page can show.
+    Its command is one of this program, quoted so that a shell that is given it runs nothing else.
+    Raises ``InputError`` for a file that is no JSON object, for another command, and for a value of
+    another type than a page can show.
     """
     try:
         with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
@@ -116,7 +118,19 @@ def manifest_of(folder: Path) -> Node:
         place = ".".join(map(str, problem["loc"]))
         expected = f"expected it as it was written ({problem['msg']})"
         raise InputError(f"{MANIFEST}: {place}", problem["input"], expected) from None
+    if command := found.get("command"):
+        found["command"] = _quoted(command)
     return found
+
+
+def _quoted(command: str | list[str]) -> str:
+    try:
+        words = shlex.split(command) if isinstance(command, str) else command
+    except ValueError:
+        words = []
+    if words[:1] != ["wardround"]:
+        raise InputError(f"{MANIFEST}: command", command, "expected a command of wardround")
+    return shlex.join(words)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -206,7 +207,9 @@ def test_what_differs_in_the_configuration_is_stated_with_its_cells() -> None:
 
 
 def test_two_folders_of_runs_give_a_page_and_its_json(tmp_path: Path) -> None:
-    before = put(tmp_path / "a", grid(defenses=("none", "krum", "median")), command="one")
+    before = put(
+        tmp_path / "a", grid(defenses=("none", "krum", "median")), command="wardround compare"
+    )
     after = put(tmp_path / "b", grid(attacks=("none", "sign_flip", "zero"), seeds=4))
     held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     target, found = difference.write(before, after)
@@ -354,7 +357,9 @@ def test_only_so_many_lines_are_drawn() -> None:
 
 def test_names_of_others_are_text(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>\u202e'\"&"
-    before = put(tmp_path / "a", runs(BEFORE, bad, data_source=bad), command=bad)
+    before = put(
+        tmp_path / "a", runs(BEFORE, bad, data_source=bad), command=shlex.join(["wardround", bad])
+    )
     after = put(tmp_path / "b", runs(BEFORE, bad))
     html = difference.write(before, after)[0].read_text()
     assert "<script>alert" not in html

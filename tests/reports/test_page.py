@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from reports import page, sections
 from reports.analysis import tables
@@ -440,6 +441,23 @@ def test_a_manifest_of_anybody_is_refused_by_its_key(folder, text, named):
     (where / "manifest.json").write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=rf"manifest\.json.*{named}"):
         page.write_report(where)
+
+
+@pytest.mark.parametrize("command", ["curl x", "wardround 'compare", ["sh", "-c", "x"], "'a b'"])
+def test_no_page_has_a_command_of_another_program(folder, command):
+    where = folder([make_record()], {"command": command})
+    with pytest.raises(InputError, match=r"manifest\.json: command"):
+        page.write_report(where)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_of_a_manifest_runs_nothing_else(folder):
+    repeated = "wardround compare 'seeds=3;' '$(id)' 'report.by=\"a b\"' 'attacks=[alie]'"
+    for stated in ("wardround compare seeds=3; $(id) 'report.by=\"a b\"' attacks=[alie]", repeated):
+        where = folder([make_record()], {"command": stated})
+        (where / "evidence.jsonl").unlink()
+        folder([make_record()])
+        assert escape(repeated) in page.write_report(where).read_text()
 
 
 def test_a_manifest_that_is_no_file_is_refused(folder):

@@ -271,6 +271,15 @@ def test_a_process_of_its_own_tracks_in_silence(
     assert "mlflow" not in sys.modules
 
 
+def test_no_store_is_made_beside_a_folder_whose_name_ends_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = faked(tmp_path, monkeypatch)
+    with pytest.raises(NotTrackedError, match="without \\?"):
+        MLflow()(tmp_path / "out?now")
+    assert not noted.exists()
+
+
 def test_a_store_that_fails_loses_no_run_and_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,12 @@ def test_its_help_names_its_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert wardround("new", "--help") == 0
     printed = capsys.readouterr().out
     assert all(f"wardround new {kind} NAME DIR" in printed for kind in new.FILES)
+
+
+def test_the_commands_that_it_prints_do_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = f"{tmp_path}/it's; touch $(id) x"
+    assert wardround("new", "rule", "mine", folder) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("  cd ")]
+    assert shlex.split(line) == ["cd", folder]
