@@ -373,7 +373,7 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
         in text
     )
     assert "Under Krum it takes 2 hostile hospitals." in text
-    assert "Each line" not in text
+    assert "Each point is a defense" in text
     # runs with 5 hostile are only in the sections on numbers and on training that broke down
     assert (
         "0.500" not in text.split("The answer in five sentences")[1].split("Questions this page")[0]
