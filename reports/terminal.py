@@ -90,9 +90,9 @@ def ending(
     more = len(top.acting) - len(steps)
     steps += [f"{words.count(more, 'more row')} in the report."] if more > 0 else []
     n = sum(not one.partly for one in top.untested)
-    steps += [f"{words.count(n, 'threat')} not tested: the report has a command for each."] * (
-        n > 0
-    )
+    steps += [
+        f"{words.count(n, 'threat')} not tested: the report has commands that test what can be."
+    ] * (n > 0)
     parts = [
         closing(records, refused, width) if first is None else first,
         *listed("The answer", top.answer, width, numbered=True),

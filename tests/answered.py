@@ -26,6 +26,11 @@ from tests.studies import ALONE, STUDIES, losses
 
 Texts = tuple[str, ...]
 HARMLESS: Texts = ("no harm", "harmless", "withstands", "safe", "protects")
+SEES_UPDATES = {
+    "party": "the aggregator",
+    "before": {"single update": "sees"},
+    "after": {"single update": "sees"},
+}
 SMALL = (0.001, 0.0, 0.002)
 SOURCE = {"_target_": "attacks.inference.source_inference.SourceInference", "party": "aggregator"}
 
@@ -221,8 +226,8 @@ CASES: dict[str, Case] = {
             "no defense tried does better than none",
             "under wall harm is shown, where shove took 0.310",
         ),
-        act=("only under a defense | shove",),
-        never=("What helped",),
+        act=("only under a defense | shove", "With no defense no loss of 0.05 of AUROC or more"),
+        never=("What helped", "is shown to hold it"),
     ),
     "the best defense is harmed too": Case(
         one_wall((0.4, 0.41, 0.39), (0.2, 0.21, 0.19)),
@@ -247,6 +252,21 @@ CASES: dict[str, Case] = {
         ),
         never=("No material success", "shown to work"),
     ),
+    "a backdoor that works beside a larger one that is not decided": Case(
+        marked("stain", {"none": (0.9, 0.05, 0.05)})
+        + [one for one in marked("blot", {"none": (0.2, 0.2, 0.21)}) if one.attack == "blot"],
+        worst=("Blot puts 20 % of marked patients into the attacker's class",),
+        open=("harm is not decided in 1 of 2 pairs",),
+        never=("stain works as a backdoor",),
+    ),
+    "a backdoor that AUROC judges too": Case(
+        [
+            with_outcomes(one, [outcome("auroc", 0.5, 100)]) if one.attack == "stain" else one
+            for one in marked("stain", {"none": (0.9, 0.91, 0.9)})
+        ],
+        open=("the one attack on the model is decided",),
+        never=("of 2 pairs",),
+    ),
     "a backdoor that does nothing": Case(
         marked("stain", {"none": (0.05, 0.05, 0.06)}),
         worst=("No material success of stain as a backdoor is shown, interval included",),
@@ -254,9 +274,23 @@ CASES: dict[str, Case] = {
     ),
     "a backdoor no defense holds": Case(
         marked("stain", {"none": (0.9, 0.92, 0.91), "wall": (0.8, 0.82, 0.81)}),
-        worst=("under wall stain puts 81 % there",),
+        worst=("under wall stain puts 81 % there.",),
         act=("None of the defenses tried is shown to hold it",),
         never=("What helped",),
+    ),
+    "a backdoor that reaches about as much under a defense": Case(
+        marked("stain", {"none": (0.9, 0.92, 0.91), "wall": (0.95, 0.8, 0.9)}),
+        worst=("under wall stain puts 88 % there, which is not shown to be less",),
+    ),
+    "two defenses against a backdoor, not distinguished": Case(
+        marked(
+            "stain",
+            {"none": (0.9, 0.92, 0.91), "wall": (0.5, 0.52, 0.5), "moat": (0.53, 0.5, 0.52)},
+        ),
+        worst=(
+            "under wall, where the worst backdoor has least success beyond false triggers (not"
+            " distinguished from moat), stain puts 51 % there.",
+        ),
     ),
     "one seed left no AUROC": Case(
         STUDIES["undefined"](),
@@ -365,7 +399,46 @@ CASES: dict[str, Case] = {
     "reading under every defense": Case(
         inverted({"none": 8, "wall": 4}),
         read=("the most under a defense: peek recovered 12 of 24",),
+        act=("a defense tried helps", "fewer were recovered under wall (50 %), yet some"),
+    ),
+    "reading of as much under every defense": Case(
+        inverted({"none": 8, "wall": 8}),
         act=("nothing tried is shown to help", "Under each defense tried some were recovered"),
+        never=("What helped",),
+    ),
+    "reading not shown to be less under a defense": Case(
+        inverted({"none": 1, "wall": 0}),
+        read=("under wall peek recovered none, and a true share of up to 14 % would still fit",),
+        act=(
+            "nothing tried is shown to help | peek",
+            "None was recovered under wall (up to 14 % would still fit); not distinguished from",
+        ),
+        never=("What helped",),
+    ),
+    "reading of as much under several defenses": Case(
+        inverted({"none": 8, "wall": 4, "moat": 4}),
+        read=("peek recovered 12 of 24 attacked records under wall (50 %), as many as under moat",),
+    ),
+    "two that read, each stopped by another defense": Case(
+        inverted({"none": 8, "wall": 0, "moat": 4})
+        + [one for one in inverted({"wall": 3, "moat": 0}, attack="pry") if one.attack == "pry"],
+        read=("under wall peek recovered none", "under moat pry recovered none"),
+        never=("under wall and under moat", "pry recovered none under wall"),
+    ),
+    "single updates that no sum hides": Case(
+        [
+            make_record(),
+            make_record(attack="gang", isolation=make_isolation(5, attack="gang", error=0.0)),
+            make_record(defense="wall"),
+            make_record(
+                attack="gang",
+                defense="wall",
+                access=[SEES_UPDATES],
+                isolation=make_isolation(5, attack="gang", error=0.0),
+            ),
+        ],
+        read=("With no defense and under wall the aggregator is sent each update by itself",),
+        never=("No attack that reads", "worked out", "nothing tried is shown to help"),
     ),
     "single updates taken out of sums": Case(
         [
@@ -389,6 +462,7 @@ CASES: dict[str, Case] = {
     "membership not decided": Case(
         asked_of(0.05),
         read=("whether that is more than guessing is not decided",),
+        act=("Run more seeds", "Whether records are recognized is not decided in 1 of 1 pair;"),
         never=("It is shown to tell",),
     ),
     "membership in one seed": Case(
@@ -400,6 +474,7 @@ CASES: dict[str, Case] = {
     "source of records": Case(
         sourced((0.6, 0.62, 0.61)),
         read=("0.610 with no defense beside 0.200 without the attack",),
+        act=("It is shown to do more than what needs no attack, with no defense",),
         never=("whether that is more is not decided", "No attack that reads"),
     ),
     "source of records not decided": Case(

@@ -173,14 +173,16 @@ class Attack(Fact):
 
     Of attacks that look at updates the first is what they use where nothing hides single updates.
     ``records``: of which form the records are that it is made for. ``most_records``: of one
-    hospital among which it can find any, None for any number. ``trips``: ``several`` where it needs
-    a protocol of several. ``extra``: of this package that it needs, empty where it needs none.
+    hospital among which it can find any, None for any number, and ``most_steps``: of its training
+    after which a design's runs have the time for it. ``trips``: ``several`` where it needs a
+    protocol of several. ``extra``: of this package that it needs, empty where it needs none.
     """
 
     name: str
     powers: Alternatives = Field(min_length=1)
     records: Literal["any", "images", "tables"] = "any"
     most_records: int | None = None
+    most_steps: int | None = None
     trips: Literal["any", "several"] = "any"
     extra: Literal["", "art"] = ""
 

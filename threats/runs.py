@@ -30,8 +30,8 @@ class Facts(Fact):
     hospitals. ``needs``: the least knowledge that an attack by hospitals takes, by its name.
     ``refused``: why the declared stack does not define an attack, by its name. ``records``: how
     many records an attack that reads them finds in a round, ``of_hospital`` of one hospital at
-    most. ``images``: whether they are images.
-    ``trips``: how many a round of the declared stack has.
+    most, and ``of_steps``: how many steps of training an update is of at most. ``images``: whether
+    they are images. ``trips``: how many a round of the declared stack has.
     """
 
     config: Node
@@ -40,6 +40,7 @@ class Facts(Fact):
     refused: Mapping[str, str] = {}
     records: int = 0
     of_hospital: int = 0
+    of_steps: int = 1
     images: bool = False
     trips: int = 1
 
@@ -227,6 +228,9 @@ def _unfit(attack: str, subject: Subject, design: Design, catalog: Catalog, fact
     if known.most_records is not None and facts.of_hospital > known.most_records:
         most = f"at most {known.most_records} records of a hospital"
         return f"it tells {most} apart, and {facts.of_hospital} are in an update"
+    if known.most_steps is not None and facts.of_steps > known.most_steps:
+        steps = f"of {facts.of_steps} steps of training take it too long"
+        return f"updates {steps}: it is run on those of {known.most_steps}; try it by itself"
     if known.trips == "several" and facts.trips == 1:
         return "it spoils the messages of a protocol, and the declared stack has none"
     needs = facts.needs.get(attack, "own")

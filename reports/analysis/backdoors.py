@@ -8,6 +8,7 @@ import polars as pl
 
 from reports.analysis import tables
 from sim.evidence import RunRecord, intervals
+from sim.evidence.intervals import HARMED
 from sim.types import TableRow
 
 BACKDOOR = {
@@ -51,6 +52,12 @@ def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
     about = about.join(shares, on=tables.CELL, how="left", maintain_order="left")
     harm = tables.cells(records).select(*tables.CELL, "harm", "harm_low", "harm_high")
     return about.join(harm, on=tables.CELL, how="left", maintain_order="left")
+
+
+def strongest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Backdoors that are shown to work first, and of these the one with most success."""
+    works = (pl.col("verdict") == HARMED).fill_null(value=False)
+    return rows.sort(works, "gain", descending=True, maintain_order=True)
 
 
 def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:

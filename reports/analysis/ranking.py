@@ -87,8 +87,8 @@ def on_backdoors(records: Sequence[RunRecord], cost: Mapping[str, str]) -> list[
 def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:
     """A sentence on the strongest backdoor without a defense, by a frame of ``backdoors``."""
     undefended = found.filter(pl.col("defense") == "none").drop_nulls("gain")
-    open_ = undefended.sort("gain", descending=True, maintain_order=True)
-    return [_backdoor(row, drop) for row in open_.head(1).rows(named=True)]
+    first = backdoors.strongest(undefended).head(1)
+    return [_backdoor(row, drop) for row in first.rows(named=True)]
 
 
 def _backdoor(row: TableRow, drop: float) -> str:

@@ -145,7 +145,8 @@ def _unsure(row: TableRow, n_unsure: int, n_judged: int, drop: float) -> str:
     seeds = words.count(row["harm_n"] + row["n_undefined"], "seed")
     lost = row["n_lost"] + row["n_undefined"]
     whom = "the attack" if n_judged == 1 else f"{n_unsure} of {n_judged} attacks"
-    start = f"With no defense, whether {whom} harms the model is not decided with {seeds}"
+    verb = "harm" if n_unsure > 1 else "harms"
+    start = f"With no defense, whether {whom} {verb} the model is not decided with {seeds}"
     name = words.attack(row["attack"])
     lacking = row["n_undefined"]
     if row["harm_worst"] is None:
@@ -260,7 +261,7 @@ def _marked(found: pl.DataFrame, ranked: pl.DataFrame, attacked: pl.DataFrame) -
     alone = found.filter(pl.col("defense") == NONE).drop_nulls("gain")
     if alone.is_empty():
         return ["what a backdoor does with no defense is not known"]
-    row = alone.sort("gain", descending=True, maintain_order=True).row(0, named=True)
+    row = backdoors.strongest(alone).row(0, named=True)
     name = words.attack(row["attack"])
     if row["verdict"] == UNDECIDED:
         most = words.points(row["gain_worst"])
@@ -279,12 +280,30 @@ def _marked(found: pl.DataFrame, ranked: pl.DataFrame, attacked: pl.DataFrame) -
     if others.is_empty():
         return [text]
     least = others.row(0, named=True)
-    where = "" if len(others) == 1 else ", where the worst backdoor reaches least,"
+    where = "" if len(others) == 1 else f", {_least(ranked, least)},"
     return [
         text,
         f"{words.under(least['defense'])}{where} {words.attack(least['attack'])} puts"
-        f" {words.share(least['success'])} there",
+        f" {words.share(least['success'])} there{_no_less(ranked, least)}",
     ]
+
+
+def _least(ranked: pl.DataFrame, least: TableRow) -> str:
+    """That a defense's worst backdoor has least success, and the defenses that tie with it."""
+    text = "where the worst backdoor has least success beyond false triggers"
+    others = ranked.filter(~pl.col("defense").is_in([least["defense"], NONE]))
+    tied = others.filter(~pl.col("apart").fill_null(value=False))["defense"]
+    if ranked["defense"][0] != least["defense"] or tied.is_empty():
+        return text
+    return f"{text} (not distinguished from {words.some(map(words.defense, tied), MOST_TIED)})"
+
+
+def _no_less(ranked: pl.DataFrame, least: TableRow) -> str:
+    """That a defense's worst backdoor is not shown to reach less than with no defense."""
+    alone = ranked.filter(defense=NONE)
+    first = ranked.row(0, named=True)
+    shown = first["defense"] == least["defense"] and any(alone["apart"])
+    return "" if shown or alone.is_empty() else ", which is not shown to be less"
 
 
 def read(seen: Seen) -> str:
@@ -307,24 +326,26 @@ def _recovered(rows: pl.DataFrame) -> list[str]:
     alone = rows.filter(defense=NONE).sort("rate", descending=True, maintain_order=True)
     guarded = rows.filter(pl.col("defense") != NONE)
     parts = [f"from what the aggregator sees, {_of_records(row)}" for row in _top(alone)]
-    none = guarded.filter(n_recovered=0)
     some = guarded.filter(pl.col("n_recovered") > 0).sort(
         "rate", descending=True, maintain_order=True
     )
-    parts += [f"the most under a defense: {_of_records(row)}" for row in _top(some)]
-    if len(none):
-        names = words.some(map(words.defense, none["defense"].unique(maintain_order=True)))
-        most = words.share(max(none["rate_high"]))
+    parts += [
+        f"the most under a defense: {_of_records(row)}{_as_many(row, some)}" for row in _top(some)
+    ]
+    for attacks, defenses, most in tables.recovered_none(rows):
+        names = words.some(map(words.attack, attacks))
         parts.append(
-            f"{words.under(names)} {_no_one(none)} recovered none, and a true share of up to"
-            f" {most} would still fit"
+            f"{words.some(map(words.under, defenses))} {names} recovered none, and a true share of"
+            f" up to {words.share(most)} would still fit"
         )
     return parts
 
 
-def _no_one(rows: pl.DataFrame) -> str:
-    names = rows["attack"].unique(maintain_order=True)
-    return words.some(map(words.attack, names))
+def _as_many(row: TableRow, rows: pl.DataFrame) -> str:
+    """The other defenses under which the same attack recovered as many of as many records."""
+    counts = {key: row[key] for key in ("attack", "n_recovered", "n_attacked")}
+    alike = rows.filter(pl.col("defense") != row["defense"], **counts)["defense"]
+    return f", as many as under {words.some(map(words.defense, alike))}" if len(alike) else ""
 
 
 def _of_records(row: TableRow) -> str:
@@ -341,8 +362,14 @@ def _of_records(row: TableRow) -> str:
 
 
 def _isolated(rows: pl.DataFrame) -> list[str]:
-    """The most single updates that an attack on secure aggregation worked out."""
-    hidden = rows.filter(pl.col("defense") != NONE, pl.col("n_attacked") > 0)
+    """The most single updates that an attack on secure aggregation worked out of sums.
+
+    Where no run had such sums, that each update is seen by itself.
+    """
+    if len(rows) and rows["open"].all():
+        where = words.some(map(words.under, rows["defense"].unique(maintain_order=True)))
+        return [f"{where} the aggregator is sent each update by itself, so that no sum hides one"]
+    hidden = rows.filter(~pl.col("open"), pl.col("n_attacked") > 0)
     order = hidden.sort("n_recovered", descending=True, maintain_order=True)
     return [
         f"{words.attack(row['attack'])} worked out {row['n_recovered']:,} of"
@@ -501,17 +528,18 @@ def _decided(n: int) -> str:
 
 
 def undecided(seen: Seen) -> tuple[int, int]:
-    """Cells of attacks on the model in which harm is not decided, and all such cells.
+    """Pairs of an attack on the model and a defense in which harm is not decided, and all pairs.
 
-    A cell without a control, and one in which attack or defense did nothing, decides nothing.
+    A backdoor that AUROC judges too is one pair: harm by either is harm. A cell without a control,
+    and one in which attack or defense did nothing, decides nothing.
     """
-    cells = seen.attacked
-    marked = seen.marked
-    verdicts = [*cells["verdict"], *marked["verdict"]]
-    idle = [*cells["n_idle"], *marked["n_idle"]]
-    n_open = sum(
-        verdict in (None, UNDECIDED) or n > 0 for verdict, n in zip(verdicts, idle, strict=True)
-    )
+    columns = ("attack", "defense", "verdict", "n_idle")
+    cells = [*seen.attacked.select(columns).rows(), *seen.marked.select(columns).rows()]
+    verdicts: dict[tuple[str, str], list[str]] = {}
+    for attack, defense, verdict, n_idle in cells:
+        counted = UNDECIDED if verdict is None or n_idle else verdict
+        verdicts.setdefault((attack, defense), []).append(counted)
+    n_open = sum(UNDECIDED in found and HARMED not in found for found in verdicts.values())
     return n_open, len(verdicts)
 
 

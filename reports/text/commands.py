@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from sim.evidence.controls import NONE
 from sim.types import Node
 
 SEEDS = 3  # of a comparison that is made of one run
@@ -43,7 +44,7 @@ def comparing(
     rest = [_compared(word) for word in words[2:] if words[1] == "compare" or _is_common(word)]
     rest = [word for word in rest if _key(word) not in asked and _is_of(word, attacks)]
     if undefended:
-        rest = [word.replace("defenses=[", "defenses=[none,", 1) for word in rest]
+        rest = [_undefended(word) for word in rest]
     return shlex.join(["wardround", "compare", *rest, *(f"{k}={v}" for k, v in asked.items())])
 
 
@@ -52,6 +53,15 @@ def _compared(word: str) -> str:
     key, _, value = word.partition("=")
     listed = value if value.startswith("[") else f"[{value}]"
     return {"defense": f"defenses={listed}", "attack": f"attacks={listed}"}.get(key, word)
+
+
+def _undefended(word: str) -> str:
+    """The list of defenses with no defense in it; another word as it is."""
+    key, _, value = word.partition("=")
+    given = [name.strip() for name in value.strip("[]").split(",")]
+    if key != "defenses" or NONE in given:
+        return word
+    return f"{key}=[{','.join([NONE, *given])}]"
 
 
 def _is_common(word: str) -> bool:

@@ -126,11 +126,13 @@ def _sides(found: Difference) -> tuple[Folder, Folder]:
 def _figures(found: Difference) -> Iterator[str]:
     changes = found.changes
     counts = Counter(changes["outcome"])
+    n_small = len(changes.filter(pl.col("within"), outcome="not decided"))
+    small = f", {n_small:,} of which change by less than {found.drop:g} either way"
     n_cells = words.count(found.n_common, "combination")
     yield (
         f"{words.count(len(changes), 'figure')} of {n_cells} of attack and defense are compared:"
         f" {counts['worse']} are shown to be worse, {counts['better']} to be better, and"
-        f" {counts['not decided']} are not decided."
+        f" {counts['not decided']} are not decided{small * bool(n_small)}."
     )
     main = drawn(changes)
     for outcome in ("worse", "better"):
@@ -162,9 +164,11 @@ def _privacy(found: Difference) -> Iterator[str]:
         spends = row["metric"] in SPENT
         if spends and row["change"] is not None and abs(row["change"]) > EXACT:
             before, after = (words.epsilon(row[side]) for side in ("before", "after"))
+            if before == after:
+                continue
             turn = "more" if row["change"] > 0 else "less"
             name = words.defense_first(row["defense"])
-            yield f"{name} spends {turn} privacy: ε = {after} after {before} ({row['text']})."
+            yield f"{name} spends {turn} privacy: ε = {after} and not {before} ({row['text']})."
 
 
 def _cell(row: TableRow) -> Cell:

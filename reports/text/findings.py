@@ -284,13 +284,12 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])[:1]
     texts = [_recovered(row) for row in rows if row["defense"] == "none"]
     texts += [f"The most under a defense: {_recovered(row)}" for row in some]
-    none = [row for row in guarded if not row["n_recovered"]]
-    if none:
-        names = words.listed(dict.fromkeys(words.defense(row["defense"]) for row in none))
-        most = words.share(max(row["rate_high"] for row in none))
+    several = inversions["attack"].n_unique() > 1
+    for attacks, defenses, most in tables.recovered_none(inversions):
+        by = f" by {words.listed(map(words.attack, attacks))}" if several else ""
         texts.append(
-            f"Under {names} none was recovered; a true share of up to {most} would still fit,"
-            " and other attacks may do better."
+            f"Under {words.listed(map(words.defense, defenses))} none was recovered{by}; a true"
+            f" share of up to {words.share(most)} would still fit, and other attacks may do better."
         )
     return texts
 
@@ -306,7 +305,7 @@ def _recovered(row: TableRow) -> str:
 
 
 def _isolated(isolations: pl.DataFrame) -> list[str]:
-    hidden = isolations.filter(pl.col("defense") != "none")
+    hidden = isolations.filter(~pl.col("open"))
     shown = isolations.filter(defense="none", n_recovered=pl.col("n_attacked"))
     texts = ["With no defense the aggregator sees every update by itself."] if len(shown) else []
     return texts + [_worked_out(row) for row in hidden.rows(named=True)]

@@ -137,10 +137,10 @@ ENTRIES: Final = (
     ),
     _entry(
         "Harm", "harm|harmed|harms|material|materially",
-        "Shown where every seed lost at least {drop} of AUROC (report.material_drop), or the mean"
-        " did and its interval lies below 0; with a backdoor, where its success exceeds false"
-        " triggers by that share of the marked patients. Otherwise no material loss is shown,"
-        " interval included, or it is not decided.",
+        "Shown where every one of at least two seeds lost {drop} of AUROC or more"
+        " (report.material_drop), or the mean did and its interval lies below 0; with a backdoor,"
+        " where its success exceeds false triggers by that share of the marked patients. Otherwise"
+        " no material loss is shown, interval included, or it is not decided.",
     ),
     _entry(
         "Not decided", "not decided|inconclusive|undecided",

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import polars as pl
 
-from reports.analysis import broken, membership, ranking, skipped, tables
+from reports.analysis import broken, inferred, membership, ranking, skipped, tables
 from reports.analysis.seen import Seen
 from reports.text import answer, commands, words
 from sim.evidence import RunRecord
@@ -101,6 +101,7 @@ def act(seen: Seen, manifest: Node) -> list[Step]:
         *_recovered(seen.inverted),
         *_members(seen.asked),
         *_isolated(tables.isolations(records)),
+        *_inferred(inferred.rows(records)),
         *_idle(records),
         *_not_decided(seen, command),
     ]
@@ -162,10 +163,14 @@ def _step(
     """A step on one attack, by the verdicts under each defense."""
     guarded = rows.filter(pl.col("defense") != NONE)
     helps = guarded.filter(verdict=WITHIN)["defense"].to_list()
-    unsure = guarded.filter(verdict=UNDECIDED)["defense"].to_list()
+    unsure = rows.filter(verdict=UNDECIDED)
     alone = rows.filter(defense=NONE)["verdict"].to_list()
+    only_guarded = alone == [WITHIN]
     text = what
-    if helps:
+    if only_guarded:
+        where = words.some(map(words.under, [NONE, *helps]))
+        text += f" {words.start(where)} {held}."
+    elif helps:
         shown = [f"{words.defense(name)}{_price(cost.get(name))}" for name in helps[:MOST_HELPS]]
         more = len(helps) - len(shown)
         shown += [f"{more} more"] if more else []
@@ -174,10 +179,10 @@ def _step(
         text += " None of the defenses tried is shown to hold it."
     else:
         text += " No defense was run against it."
-    if unsure:
-        text += f" Not decided under {words.some(map(words.defense, unsure))}."
+    if len(unsure):
+        text += f" Not decided {_where(unsure)}."
     urgency = Urgency.SOMETHING_HELPS if helps else Urgency.NOTHING_HELPS
-    if alone and alone[0] == WITHIN:
+    if only_guarded:
         urgency = Urgency.DEFENSE_HARMS
     return Step(urgency, size, words.attack(attack), text, place)
 
@@ -200,6 +205,12 @@ def _recovered(rows: pl.DataFrame) -> Iterator[Step]:
             continue
         row = found.row(0, named=True)
         none = ours.filter(pl.col("n_recovered") == 0, pl.col("defense") != NONE)
+        alone = ours.filter(defense=NONE)["rate_low"].to_list()
+        below = pl.col("rate_high") < (alone[0] if alone else 0.0)
+        helps = none.filter(below)
+        fewer = found.filter(below)
+        pairs = zip(fewer["defense"], fewer["rate"], strict=True)
+        rates = words.listed(f"{words.defense(name)} ({words.share(x)})" for name, x in pairs)
         what = (
             f"Patient records were recovered: {words.share(row['rate'])} of the attacked ones"
             f" {words.under(row['defense'])}, and some {_where(found[1:])}."
@@ -208,14 +219,25 @@ def _recovered(rows: pl.DataFrame) -> Iterator[Step]:
             f" {words.share(row['rate'])} of the attacked ones."
         )
         if len(none):
-            most = words.share(max(none["rate_high"]))
-            names = words.some(map(words.defense, none["defense"]))
-            helped = f"What helped: none was recovered under {names} (up to {most} would still fit)"
+            best = helps if len(helps) else none
+            most = words.share(max(best["rate_high"]))
+            names = words.some(map(words.defense, best["defense"]))
+            fit = f"one was recovered under {names} (up to {most} would still fit)"
+            doubt = "not distinguished from no defense" if alone else "it was not run without one"
+            helped = f"What helped: n{fit}" if len(helps) else f"N{fit}; {doubt}"
+            rest = none.filter(~pl.col("defense").is_in(best["defense"].implode()))
+            if len(rest):
+                names = words.some(map(words.defense, rest["defense"]))
+                helped += f". Under {names} none was either; {doubt}"
+            if len(fewer):
+                helped += f". Fewer were recovered under {rates}"
         elif ours.filter(pl.col("defense") != NONE).is_empty():
             helped = "No defense was run against it"
+        elif len(fewer):
+            helped = f"What helped: fewer were recovered under {rates}, yet some"
         else:
             helped = "Under each defense tried some were recovered"
-        urgency = Urgency.SOMETHING_HELPS if len(none) else Urgency.NOTHING_HELPS
+        urgency = Urgency.SOMETHING_HELPS if len(helps) or len(fewer) else Urgency.NOTHING_HELPS
         name = words.attack(attack)
         yield Step(urgency, row["rate"], name, f"{what} {helped}.", "reconstruction")
 
@@ -241,8 +263,8 @@ def _members(cells: Sequence[membership.Cell]) -> Iterator[Step]:
 
 
 def _isolated(rows: pl.DataFrame) -> Iterator[Step]:
-    """Attacks that take single updates out of secure aggregation."""
-    hidden = rows.filter(pl.col("defense") != NONE, pl.col("n_recovered") > 0)
+    """Attacks that take single updates out of sums that hide them."""
+    hidden = rows.filter(~pl.col("open"), pl.col("n_recovered") > 0)
     for row in hidden.rows(named=True):
         text = (
             f"Single updates of honest hospitals were worked out {words.under(row['defense'])}:"
@@ -253,6 +275,21 @@ def _isolated(rows: pl.DataFrame) -> Iterator[Step]:
         yield Step(Urgency.NOTHING_HELPS, size, name, text, "visibility")
 
 
+def _inferred(rows: Sequence[TableRow]) -> Iterator[Step]:
+    """Attacks that are shown to find, copy or turn more than what needs no attack."""
+    for row in rows:
+        if row["excess_low"] is None or row["excess_low"] <= 0:
+            continue
+        excess = words.span(row["excess_low"], row["excess_high"], signed=True)
+        text = (
+            f"It is shown to do more than what needs no attack, {words.under(row['defense'])}:"
+            f" {row['figure']}, {words.score(row['value'])} beside {words.score(row['alone'])}"
+            f" without the attack (95 % interval of the difference {excess})."
+        )
+        name = words.attack(row["attack"])
+        yield Step(Urgency.NOTHING_HELPS, row["excess"], name, text, "inferred")
+
+
 def _idle(records: Sequence[RunRecord]) -> Iterator[Step]:
     """Attacks and defenses that did nothing in their runs, which more seeds do not change."""
     for what in ("attack", "defense"):
@@ -261,32 +298,42 @@ def _idle(records: Sequence[RunRecord]) -> Iterator[Step]:
         if names:
             runs = words.count(len(idle), "run")
             text = (
-                f"In {runs} it changed nothing, so these show nothing of it: give it other values."
+                f"{runs[0].upper()}{runs[1:]} in which the {what} changed nothing"
+                f" {'shows' if len(idle) == 1 else 'show'} nothing of it: give it other values."
             )
             name = f"{words.some(names)} did nothing"
             yield Step(Urgency.NOT_DECIDED, 0.5, name, text, "cautions")
 
 
 def _not_decided(seen: Seen, command: str) -> Iterator[Step]:
-    """Cells in which harm is not decided, and the command with controls or more seeds."""
+    """Cells in which something is not decided, and the command with controls or more seeds."""
     records = seen.records
     n_open, n_all = answer.undecided(seen.sound)
-    if not n_open:
+    asked_of = len(seen.asked)
+    unsure = sum(not answer.tells(cell) for cell in seen.asked)
+    if not n_open and not unsure:
         return
     cells = f"{n_open} of {words.count(n_all, 'pair')} of attack and defense"
-    if not any(record.attack == NONE for record in records):
+    if n_all < answer.undecided(seen)[1]:
+        cells += " in which both did something"
+    if n_open and not any(record.attack == NONE for record in records):
         text = f"Without a run that nobody attacks, nothing is decided in {cells}."
         asked = commands.comparing(command)
         yield Step(Urgency.NOT_DECIDED, 0.0, "Run the controls", text, "cautions", asked)
         return
     n_seeds = len({record.seed for record in records})
     seeds = max(LEAST_SEEDS, MORE_SEEDS * n_seeds)
+    parts = [f"harm is not decided in {cells}"] if n_open else []
+    if unsure:
+        pairs = words.count(asked_of, "pair")
+        parts.append(f"whether records are recognized is not decided in {unsure} of {pairs}")
     text = (
-        f"Harm is not decided in {cells}; more seeds narrow the intervals (now {n_seeds}, with the"
+        f"{words.start('; '.join(parts))}; more seeds narrow the intervals (now {n_seeds}, with the"
         f" command {seeds})."
     )
     asked = commands.comparing(command, None, {"seeds": str(seeds)})
-    yield Step(Urgency.NOT_DECIDED, 0.0, "Run more seeds", text, "attacks", asked)
+    place = "attacks" if n_open else "membership"
+    yield Step(Urgency.NOT_DECIDED, 0.0, "Run more seeds", text, place, asked)
 
 
 def untested(

@@ -188,11 +188,14 @@ def report(place: str, figures: str | None, *, as_json: bool = False) -> None:
 
 def _values(folder: Path, chain: Chain, page: Path) -> Node:
     """What ``report`` prints of a folder of runs, for programs."""
+    from reports.analysis import tables
     from reports.text import commands
 
     facts = manifest_of(folder)
     refused = facts.get("refused") or ()
-    return printed.of_runs(chain.records, commands.given(facts), page, refused)
+    listed = (facts.get(key) or () for key in ("attacks", "defenses"))
+    ordered = tables.one_study(chain.records, *listed)  # as on the page
+    return printed.of_runs(ordered, commands.given(facts), page, refused)
 
 
 def difference(

@@ -65,6 +65,7 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
         refused=refused,
         records=sum(read),
         of_hospital=max(read),
+        of_steps=_steps(control),
         images=isinstance(control.plan.columns, ImageSchema),
         trips=len(control.plan.trips),
     )
@@ -75,6 +76,12 @@ def needed_by(asked: Asked, values: Node, only: Sequence[str] | None = None) -> 
     one_seed = [one for one in made if one.attack in (*found.attacks, designs.NONE)]
     workers = sharing.n_workers(values.get("workers"), found.n_runs)
     return Tried(asked, found, control, one_seed, workers)
+
+
+def _steps(experiment: Experiment) -> int:
+    """The most steps of training that an update of a hospital is of."""
+    training = experiment.settings.training
+    return max(training.steps(len(one.train)) for one in experiment.consortium.hospitals)
 
 
 def _needs(attacks: Sequence[str]) -> dict[str, Level]:

@@ -276,6 +276,29 @@ def test_privacy_that_is_spent_is_stated_before_and_after(tmp_path: Path) -> Non
     assert not (after / "report").exists()
 
 
+def test_figures_that_hardly_change_are_counted_apart(tmp_path: Path) -> None:
+    folders = [
+        put(tmp_path / name, runs(values))
+        for name, values in (("a", BEFORE), ("b", (0.89, 0.90, 0.88, 0.92)))
+    ]
+    first, *_ = api.difference(*folders).summary
+    assert first.endswith("7 are not decided, 6 of which change by less than 0.05 either way.")
+
+
+def test_privacy_that_differs_in_no_digit_shown_is_not_stated(tmp_path: Path) -> None:
+    folders = [
+        put(
+            tmp_path / str(epsilon),
+            [make_record(defense="dp", seed=s, privacy=make_privacy(epsilon)) for s in range(2)],
+        )
+        for epsilon in (8.0, 7.9999)
+    ]
+    found = api.difference(*folders)
+    (spent,) = found.costs.filter(metric="epsilon").rows(named=True)
+    assert spent["change"] < 0
+    assert not any("spends" in text for text in found.summary)
+
+
 def test_the_order_of_the_folders_turns_every_change(tmp_path: Path) -> None:
     a = put(tmp_path / "a", [*runs(BEFORE), *runs(BEFORE, "none")])
     b = put(tmp_path / "b", [*runs((0.5, 0.6, 0.5, 0.6)), *runs(BEFORE, "none")])

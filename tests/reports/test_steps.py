@@ -11,7 +11,7 @@ from hydra import initialize_config_module
 
 from reports import sections
 from reports.analysis.seen import Seen
-from reports.text import steps
+from reports.text import commands, steps
 from reports.text.steps import Untested
 from sim.config import words as of_command_line
 from sim.errors import InputError
@@ -105,6 +105,17 @@ def check_commands(command: str, form: str, n_hostile: int) -> None:
 @pytest.mark.parametrize(("command", "of"), STUDIES.items())
 def test_every_command_that_a_page_gives_makes_runs(command: str, of: tuple[str, int]) -> None:
     check_commands(command, *of)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("[median]", "[none,median]"), ("[median,none]", "[median,none]"), ("none", "none")],
+)
+def test_no_defense_stands_once_in_a_command_that_asks_for_it(given: str, expected: str) -> None:
+    command = f"wardround compare defenses={given} seeds=2"
+    asked = commands.comparing(command, ["collusion"], undefended=True)
+    assert asked is not None
+    assert f"defenses={expected}" in shlex.split(asked)
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_a_command_ends_with_the_sentences_of_the_page_and_what_to_do_next():
     for number, sentence in enumerate(values["answer"], 1):
         assert f"{number}. {sentence}" in flat
     assert f"- {values['acting'][0].name} ({values['acting'][0].urgent}): " in flat
-    assert "threats not tested: the report has a command for each." in flat
+    assert "threats not tested: the report has commands that test what can be." in flat
     assert flat.index("n/m: n of m seeds lost") < flat.index("The answer") < flat.index("Next")
     assert max(map(len, text.splitlines())) <= 80
 

@@ -379,3 +379,12 @@ def _harmless() -> Iterator[str]:
             for text in everything_stated(study(name)[1])
             if "no loss" in text or "within the interval" in text
         )
+
+
+def test_captions_fit_the_figure_of_a_page_and_that_of_a_phone() -> None:
+    records, _ = study("ties")
+    values = page.content(records, dict.fromkeys(page.MANIFEST), show_reconstructions=False)
+    empty = style.svg(Figure(figsize=(1, 1)), "tradeoff")
+    text = page.render(values, {"tradeoff": empty})
+    assert '<span class="on-page">Each point is a defense.' in text
+    assert '<span class="on-phone">Each line is a defense,' in text

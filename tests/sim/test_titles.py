@@ -28,6 +28,7 @@ def test_every_choice_has_a_plain_name_of_its_own_and_one_sentence(group: str) -
     for title in named:
         assert len(title.title) <= LONGEST
         assert "_" not in title.title
+        assert group != "attack" or ", " not in title.title, "a list of names has commas itself"
         assert len(title.plain) <= SENTENCE
         assert re.fullmatch(r"[A-Z0-9][^.:;]*(; nobody is hostile)?\.", title.plain), title.plain
 

@@ -161,6 +161,8 @@ def test_an_attack_on_tables_is_needed_where_an_update_is_of_few_rows_alone() ->
     for changes, expected in (
         ({"of_hospital": 32}, None),
         ({"of_hospital": 33}, "it tells at most 32 records of a hospital apart, and 33 are in an"),
+        ({"of_steps": 1}, None),
+        ({"of_steps": 2}, "updates of 2 steps of training take it too long"),
         ({"images": True}, "it is made for rows of a table, and records are images"),
     ):
         found = planned(chosen, config=HIDDEN, **changes)

@@ -17,6 +17,7 @@ from reports.analysis.tables.outcomes import (
     images,
     inversions,
     isolations,
+    recovered_none,
     screened,
     tradeoff,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "pooled",
     "privacy_utility",
     "reads_only",
+    "recovered_none",
     "runs",
     "screened",
     "spent",

@@ -42,6 +42,7 @@ ISOLATION = {
     **dict.fromkeys(("n_colluding", "n_hospitals", "n_seeds"), pl.Int64),
     **dict.fromkeys(("n_attacked", "n_recovered", "smallest"), pl.Int64),
     "error": pl.Float64,
+    "open": pl.Boolean,
 }
 
 
@@ -170,12 +171,31 @@ def _inverted(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[RunRec
     return groups
 
 
+def recovered_none(inversions: pl.DataFrame) -> list[tuple[list[str], list[str], float]]:
+    """The attacks that recovered no record, the defenses under which they did not, and a bound.
+
+    Defenses under which the same attacks recovered none are together. The bound is the largest
+    share that still fits. No defense at all is left out.
+    """
+    none = inversions.filter(pl.col("defense") != "none", pl.col("n_recovered") == 0)
+    by = none.drop_nulls("rate").group_by("defense", maintain_order=True)
+    each = by.agg(pl.col("attack").unique(maintain_order=True), pl.col("rate_high").max())
+    found: dict[tuple[str, ...], list[TableRow]] = {}
+    for row in each.rows(named=True):
+        found.setdefault(tuple(row["attack"]), []).append(row)
+    return [
+        (list(attacks), [row["defense"] for row in rows], max(row["rate_high"] for row in rows))
+        for attacks, rows in found.items()
+    ]
+
+
 def isolations(records: Sequence[RunRecord]) -> pl.DataFrame:
     """One row an attack on secure aggregation, with all that ran beside it, and a defense.
 
     Over all seeds, ``n_recovered`` of ``n_attacked`` updates; ``error``: of the best one;
     ``smallest``: honest hospitals in the smallest sum that was held. ``n_colluding`` of
-    ``n_hospitals`` hospitals pooled their updates with what the aggregator saw.
+    ``n_hospitals`` hospitals pooled their updates with what the aggregator saw. ``open``: no sum
+    hides updates, for the aggregator is sent each by itself.
     """
     groups: dict[tuple[str, str, int], list[RunRecord]] = {}
     for record in records:
@@ -229,7 +249,14 @@ def _isolation_row(
         "n_recovered": sum(round((one.value or 0.0) * (one.n or 0)) for one in found),
         "error": min(errors, default=None),
         "smallest": None if not sizes else round(min(sizes)),
+        "open": defense == "none" or any(_sees_updates(record) for record in group),
     }
+
+
+def _sees_updates(record: RunRecord) -> bool:
+    """Whether the aggregator is sent each update by itself, as it is or noised."""
+    found = [one.after for one in record.access if one.party == "the aggregator"]
+    return any(assets.get("single update", "").startswith("sees") for assets in found)
 
 
 def _inversion_row(attack: str, defense: str, group: Sequence[RunRecord]) -> TableRow:

@@ -39,13 +39,14 @@ def test_a_comparison_and_its_report_print_the_same_result(
     call: Call, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     where = tmp_path / "made"
-    words = ["attacks=[sign_flip]", "defenses=[krum,median]", "seeds=1", f"hydra.run.dir={where}"]
-    assert call("compare", *SMALL, *words, "--json") == 0
+    words = ["attacks=[sign_flip,alie]", "defenses=[krum,median]", "seeds=1"]
+    assert call("compare", *SMALL, *words, f"hydra.run.dir={where}", "--json") == 0
     found = printed(capfd)
     assert found.keys() == sketched("run, compare, report")
     assert len(found["answer"]) == 5
-    assert {row["attack"] for row in found["runs"]} == {"none", "sign_flip"}
-    assert [one["defense"] for one in found["refused"]] == ["krum", "krum"]
+    assert {row["attack"] for row in found["runs"]} == {"none", "sign_flip", "alie"}
+    assert "ask what sign flipping and hidden shift" in found["answer"][0]
+    assert [one["defense"] for one in found["refused"]] == ["krum"] * 3
     assert "--json" not in found["command"]
     assert Path(found["report"]).is_file()
     assert call("report", str(where), "--json") == 0
