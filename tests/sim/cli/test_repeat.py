@@ -57,7 +57,9 @@ COMMANDS = {
 def printed(folder: Path) -> str:
     """The command of the page, which is that of the manifest."""
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
-    command = unescape(re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)[0])
+    command = unescape(
+        re.findall(r'id="repeat">.*?<pre><code>(.*?)</code></pre>', page, re.DOTALL)[0]
+    )
     assert command == json.loads((folder / "manifest.json").read_text())["command"]
     return command
 
