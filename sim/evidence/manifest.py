@@ -57,6 +57,9 @@ TABLE: Final[Mapping[str, Column]] = {
         "",
         NO_COMPARISON,
     ),
+    "titles": Column(
+        "object", "The plain names of a user's own attacks and defenses.", "", NO_COMPARISON
+    ),
     "evidence": Column(
         "object", "How long `evidence.jsonl` was (`bytes`), and its last `hash`.", "", NO_COMPARISON
     ),
