@@ -28,7 +28,7 @@ from sim.design.site import Site, Source, added
 from sim.devices import device
 from sim.federation import wire
 from sim.federation.conversation import Asked, TripRefusedError
-from sim.federation.protocols.plain import PLAIN, protocol_of
+from sim.federation.protocols.plain import protocol_of
 from sim.models.alike import is_imprinted
 from sim.models.network import Network
 from sim.seeds import Key
@@ -283,14 +283,9 @@ class _Visit:
             held = dp.uploaded(report.update, self.plan.averaging, rng)
             report = replace(report, update=held)
             self.state[UPDATES] = ConfigRecord({ROUND: self.task.round})
-        if self.type_ == wire.CLEAR or self._uploads_as_trained:
+        if self.type_ == wire.CLEAR:
             return wire.holding(wire.clear(report), self.message)
         return self.answer(report)
-
-    @property
-    def _uploads_as_trained(self) -> bool:
-        """Whether the protocol would answer with the update alone, which costs more than this."""
-        return self.plan.quantization is None and protocol_of(self.plan) is PLAIN
 
     def answer(self, report: wire.Report | None) -> Message:
         """The reply of the hospital's half of the plan's protocol."""

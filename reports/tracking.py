@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from sim.errors import InputError
+from sim.names import TRACKED
 
 STORE: Final = "mlflow.db"
 ARTIFACTS: Final = "mlartifacts"
 MAGIC: Final = b"SQLite format 3\0"
 NAME: Final = re.compile(r"[\w. -]{1,200}", re.ASCII)
 SERVER: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?(/[\w.-]+)*/?", re.ASCII)
-CHILD: Final = "reports.tracked"
 ROOT: Final = Path(__file__).resolve().parents[1]
 # MLflow and its parts ask the network for nothing but the store, and tell nobody of their use.
 SILENT: Final = {
@@ -88,7 +88,7 @@ class MLflow:
         known = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
         path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
         done = subprocess.run(
-            [sys.executable, "-m", CHILD],
+            [sys.executable, "-m", TRACKED],
             input=json.dumps(asked),
             env={**known, **SILENT, "PYTHONPATH": path},
             capture_output=True,

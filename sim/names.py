@@ -18,6 +18,7 @@ MEAN: Final = "aggregators.rules.mean.Mean"  # the rule of a run without a defen
 RAY: Final = "sim.federation.engines.ray.serve"  # its libraries need not be installed
 SHADOWS: Final = "clients.shadows.trained"  # federations of an attacker's own making
 SHADOW_UPDATES: Final = "clients.shadows.updates"  # hospitals of an attacker, in one round
+TRACKED: Final = "reports.tracked"  # the process that hands finished runs to MLflow
 SHARED: Final = ("sim.study.run", "clients.app")  # modules that workers share
 PRELOADED: Final = ("sim.study.forked",)  # imports those of SHARED before workers are forked
 

@@ -499,7 +499,7 @@ def test_the_report_states_what_noise_of_few_hospitals_leaves() -> None:
     left, whole = noised.value("auroc"), by_defense["none"].value("auroc")
     assert ratio is not None
     (text,) = outweighed(records)
-    assert text.startswith("dp_hospital spends ε = 8.00 of a whole hospital")
+    assert text.startswith("Hospital-level DP spends ε = 8.00 of a whole hospital")
     assert f"noise {ratio:.3g} times as long as the longest mean of 4 updates" in text
     assert f"AUROC {left:.3f} against {whole:.3f} without a defense" in text
     assert outweighed([by_defense["none"]]) == []

@@ -213,7 +213,7 @@ def test_every_write_of_a_command_may_fail_and_the_same_command_then_completes_i
     filled: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # takes most of the time, and is written like the rest
-    monkeypatch.setattr("reports.page._drawn_in_turn", lambda *_: ())
+    monkeypatch.setattr("reports.page.drawings", lambda *_, **__: ())
     failed = list[str]()
     for at in range(1, 99):
         folder, calls = tmp_path / str(at), list[int]()

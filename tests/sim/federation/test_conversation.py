@@ -26,7 +26,7 @@ from sim.study import checkpoints
 from sim.study.experiment import Experiment
 from sim.study.run import FederatedRun, _grid, advance, run, run_together, together
 from tests import ROOT
-from tests.federation import asked, experiment, finished
+from tests.federation import experiment, finished
 
 PACKAGES = ROOT / "tests" / "packages"
 NO_RAY = find_spec("ray") is None and "Ray is not installed: pip install 'wardround[ray]'"
@@ -462,20 +462,3 @@ def test_a_hospital_refuses_a_trip_of_another_plan() -> None:
     assert len(one.log.screened) == 4 * ROUNDS
     assert all("the task is of another plan" in lost.reason for lost in one.log.screened)
     assert one.log.skips[0].reason == "too few keys"
-
-
-@pytest.mark.parametrize("words", [(), ("secagg=sum",), ("dp=record",)], ids=["mean", "sum", "dp"])
-def test_a_plain_upload_is_the_answer_of_the_protocol(
-    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A hospital takes a shorter way to it, unless updates are quantized."""
-
-    def replies() -> list[tuple[list[float], int, dict[str, float]]]:
-        run = FederatedRun(experiment("consortium=heart4", "model=logistic", *words))
-        answered = _grid([run]).answer(list(asked(run).values()))
-        reports = [wire.read_report(one, len(run.weights), 10_000) for one in answered]
-        return [(one.update.tolist(), one.count, one.numbers) for one in reports]
-
-    short = replies()
-    monkeypatch.setattr("clients.app._Visit._uploads_as_trained", False)
-    assert replies() == short

@@ -131,7 +131,7 @@ def test_only_a_chosen_radius_that_nothing_reached_is_reported() -> None:
 
     assert radii.idle([record("none", None, 0.5), record("alie", 0.3, 0.1)]) == []
     assert radii.idle([record("none", 1.0, 0.0), record("sign_flip", 1.0, 0.25)]) == [
-        "clip under norm_bounding did nothing under no attack: every update was shorter than the"
+        "clip under norm clipping did nothing under no attack: every update was shorter than the"
         " radius 1 (the longest had 0.5). A radius of 0.2, the median length seen, would do"
         " something."
     ]

@@ -120,6 +120,7 @@ def test_the_seeds_of_a_cell_share_all_but_the_seed() -> None:
 def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> None:
     composed: list[list[str]] = []
     real = compose.compose
+    compose._composed.cache_clear()
     monkeypatch.setattr(
         compose,
         "compose",
