@@ -27,7 +27,7 @@ check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 browser: .venv/.browser  ## open pages in Chromium, which must be installed: use them, and look for barriers with axe
-	BROWSER_TESTS=required $(BIN)/python -m pytest -m browser tests/browser
+	BROWSER_TESTS=required $(BIN)/python -m pytest -m "browser and not slow" tests/browser
 
 bench: .venv/.bench  ## measure speed against slow references and against other tools
 	$(BIN)/python -m benchmarks

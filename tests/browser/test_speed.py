@@ -30,14 +30,20 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     return page.write_report(folder, runs), time.process_time() - start
 
 
-def test_the_page_of_a_thousand_runs_is_made_in_ten_seconds_and_has_five_megabytes(
+def test_the_page_of_a_thousand_runs_is_smaller_than_five_megabytes(
     thousand: tuple[Path, float],
 ) -> None:
-    path, seconds = thousand
+    assert thousand[0].stat().st_size < 5e6
+
+
+@pytest.mark.slow  # seconds of a machine that does nothing else
+def test_the_page_of_a_thousand_runs_is_made_in_ten_seconds(thousand: tuple[Path, float]) -> None:
+    _, seconds = thousand
+    print(f"\n1,000 runs: {seconds:.1f} s of processor time, {thousand[0].stat().st_size:,} bytes")
     assert seconds < 10
-    assert path.stat().st_size < 5e6
 
 
+@pytest.mark.slow
 def test_a_filter_of_a_thousand_runs_reacts_in_a_fifth_of_a_second(
     browser: Any, thousand: tuple[Path, float]
 ) -> None:
@@ -56,4 +62,5 @@ def test_a_filter_of_a_thousand_runs_reacts_in_a_fifth_of_a_second(
             for _ in range(3):
                 found.page.evaluate(program, "alie_2")
                 taken.append(found.page.evaluate(program, name))
+            print(f"filtered in {min(taken):.0f} ms")
             assert min(taken) < 200
