@@ -30,6 +30,10 @@ GAP = 0.3  # columns between attacks judged by AUROC, backdoors and attacks that
 
 Color = tuple[float, float, float]
 
+LETTER = 0.072  # inches of a letter in the name of a defense
+PER_STRIP = 1.25  # inches for a scale and what stands beside it
+CELL = 0.88  # inches that hold the longest line of a cell
+
 
 class _Look(NamedTuple):
     """How one kind of cell is drawn: columns of its mean and worst seed, their colors and text."""
@@ -157,6 +161,10 @@ def _laid_out(
         ratios = (n_attacks, *[0.15 if roomy else 0.35] * n_strips)
         axes, *strips = figure.subplots(1, 1 + n_strips, width_ratios=ratios, squeeze=False)[0]
         sizes = (1.05 * usual, 0.79 * usual) if roomy else (0.79 * usual, 0.63 * usual)
+        if roomy:
+            beside = LETTER * (5 + max(len(words.defense(name)) for name in defenses))
+            inches = (figure.get_figwidth() - beside - PER_STRIP * n_strips) / (n_attacks + GAP)
+            sizes = (sizes[0], sizes[1] * min(1.0, inches / CELL))
         return figure, _Sheet([(axes, defenses)], False, roomy, sizes), strips
     roomy = width.high(2.2 + 1.0 * n_attacks) <= width.inches
     upright = not roomy and width.high(2.2 + 0.44 * n_attacks) > width.inches

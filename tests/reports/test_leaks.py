@@ -56,6 +56,22 @@ def test_what_was_read_is_stated_over_seeds_with_the_most_and_its_null():
         assert one.level == pytest.approx(max(0.0, 2 * cell.auc.value - 1))
 
 
+def test_the_lines_of_a_cell_stand_inside_it_in_the_widest_map_with_room_for_them():
+    attacks = [f"x{place}" for place in range((ROOMY - 3) // 2)]
+    fallen = [
+        make_record(attack=attack, seed=seed, figures={"auroc": 0.3}, backdoor=(0.95, 0.05))
+        for attack in attacks
+        for seed in range(3)
+    ]
+    figure = drawn([*study(("none", "secagg_groups+median+clip")), *fallen])
+    axes = figure.axes[0]
+    cells = [one for one in axes.patches if one.get_fill() and one.get_width() == 1]
+    width = min(cell.get_window_extent().width for cell in cells)
+    lines = [text for text in axes.texts if text.get_text().startswith(("lowest", "highest", "3 of 3"))]
+    assert len(lines) > ROOMY
+    assert max(text.get_window_extent().width for text in lines) < 0.95 * width  # within its frame
+
+
 def test_the_heat_map_has_what_was_read_beside_the_model():
     figure = drawn(study())
     texts = words_in(figure)
