@@ -84,9 +84,9 @@ def test_a_search_in_a_table_hides_the_rows_that_do_not_match(
         section.evaluate("one => one.open = true")
         n_all = table.locator("tbody tr:visible").count()
         section.get_by_label("Search the table").fill("sign_flip  median")
-        shown = table.locator("tbody tr:visible").all_inner_texts()
+        shown = table.locator("tbody tr:visible").all_text_contents()
         assert 0 < len(shown) < n_all
-        assert all("sign_flip" in one and "median" in one for one in shown)
+        assert [one for one in shown if not ("sign_flip" in one and "median" in one)] == []
 
 
 def test_the_filters_act_on_every_table_and_on_the_figures(browser: Any, comparison: Path) -> None:
