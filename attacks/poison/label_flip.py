@@ -9,7 +9,7 @@ from attacks._shared.marks import picked
 from sim.errors import number, one_of
 from sim.types import About, Records, Schema
 
-LABELS = {"both": (0, 1), "ill": (1,), "healthy": (0,)}
+LABELS = {"both": (0, 1), "with_condition": (1,), "without_condition": (0,)}
 
 
 @dataclass(frozen=True)
@@ -18,20 +18,20 @@ class LabelFlip:
 
     Args:
         share: part of the records to flip, above 0 and at most 1, rounded to whole records.
-        of: labels that are flipped: ``both``, or the paper's targeted form, only those of the
-            ``ill`` (with the condition) or of the ``healthy`` (without it).
+        of: labels that are flipped: ``both``, or the paper's targeted form, only those of patients
+            ``with_condition`` or ``without_condition``.
         where: only records that fit, as in ``sex:female`` or ``age:60+``; all if empty.
     """
 
     share: float = 1.0
-    of: Literal["both", "ill", "healthy"] = "both"
+    of: Literal["both", "with_condition", "without_condition"] = "both"
     where: str = ""
     about: ClassVar[About] = About(
         title="LabelFlip",
         paper="Biggio et al., Poisoning Attacks against Support Vector Machines",
         year=2012,
         sees="its own records",
-        variants=("of=both", "of=ill", "of=healthy", "where=FIELD:LEVEL"),
+        variants=("of=both", "of=with_condition", "of=without_condition", "where=FIELD:LEVEL"),
     )
 
     def __post_init__(self) -> None:

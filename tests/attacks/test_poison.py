@@ -164,10 +164,10 @@ def test_poison_refuses_a_bad_parameter_by_name(make: Callable[[], object], key:
     ("poison", "meant"),
     [
         (LabelFlip(), np.ones(200, dtype=bool)),
-        (LabelFlip(of="ill"), ILL),
-        (LabelFlip(of="healthy"), ~ILL),
+        (LabelFlip(of="with_condition"), ILL),
+        (LabelFlip(of="without_condition"), ~ILL),
         (LabelFlip(where="sex:male"), MALE),
-        (LabelFlip(of="ill", where="sex:male"), ILL & MALE),
+        (LabelFlip(of="with_condition", where="sex:male"), ILL & MALE),
     ],
 )
 def test_label_flip_turns_the_labels_that_are_meant_and_no_others(

@@ -67,7 +67,9 @@ def test_the_lines_of_a_cell_stand_inside_it_in_the_widest_map_with_room_for_the
     axes = figure.axes[0]
     cells = [one for one in axes.patches if one.get_fill() and one.get_width() == 1]
     width = min(cell.get_window_extent().width for cell in cells)
-    lines = [text for text in axes.texts if text.get_text().startswith(("lowest", "highest", "3 of 3"))]
+    lines = [
+        text for text in axes.texts if text.get_text().startswith(("lowest", "highest", "3 of 3"))
+    ]
     assert len(lines) > ROOMY
     assert max(text.get_window_extent().width for text in lines) < 0.95 * width  # within its frame
 

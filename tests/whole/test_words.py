@@ -20,6 +20,7 @@ RETIRED = {  # the word: the words that took its place
     "foreseen": "previewed",
     "foresees": "previews",
     "forged": "sent reply",
+    "healthy": "without the condition",
     "heard": "hospital weight, received",
     "kept": "influence, stored, used",
     "planted": "backdoor outcome",
