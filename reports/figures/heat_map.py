@@ -135,18 +135,25 @@ def heat_map(
     _frame_controls(sheet, places, (marked_places, read_places), defenses)
     adaptive = set(cells.filter(pl.col("adaptive"))["attack"])
     _label(sheet, across, adaptive, width)
+    upright: Any = "vertical" if width == PAGE else "horizontal"
+    _strips(figure, strips, looks, upright)
+    if read:
+        _read_strip(figure, strips[-1], of_reading, {one.metric for one in read}, upright)
+    return figure
+
+
+def _strips(
+    figure: Figure, strips: Sequence[Axes], looks: Mapping[str, _Look], upright: Any
+) -> None:
+    """The scales of what attacks spoil and hide."""
     titles = {
         "AUROC": "AUROC on all test patients",
         "backdoors": "Backdoors: success beyond\nfalse triggers, in points",
     }
-    upright: Any = "vertical" if width == PAGE else "horizontal"
     for strip, (name, look) in zip(strips, looks.items(), strict=False):
-        title = titles[name] if width == PAGE else titles[name].replace("\n", " ")
+        title = titles[name] if upright == "vertical" else titles[name].replace("\n", " ")
         bar = figure.colorbar(look.scale, cax=strip, orientation=upright, label=title)
         bar.outline.set_visible(False)
-    if read:
-        _read_strip(figure, strips[-1], of_reading, {one.metric for one in read}, upright)
-    return figure
 
 
 def _laid_out(

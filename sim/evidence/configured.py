@@ -101,8 +101,9 @@ def _typed(name: str, values: Sequence[Value]) -> pl.Series:
     given = [value for value in values if value is not None]
     if not given:
         return pl.Series(name, values, dtype=pl.Null)
-    if all(isinstance(value, list) for value in given):
-        inner = _type([one for value in given for one in value])  # type: ignore[union-attr]
+    lists = [value for value in given if isinstance(value, list)]
+    if len(lists) == len(given):
+        inner = _type([one for value in lists for one in value])
         return pl.Series(name, values, dtype=pl.List(inner)) if inner else _as_json(name, values)
     kind = _type(given)
     return pl.Series(name, values, dtype=kind) if kind else _as_json(name, values)
@@ -115,7 +116,8 @@ def _type(values: Sequence[object]) -> pl.DataType | None:
     kinds = {type(value) for value in values}
     if kinds <= {bool} and kinds:
         return pl.Boolean()
-    if kinds == {int} and all(-LARGEST <= value < LARGEST for value in values):  # type: ignore[operator]
+    whole = [value for value in values if isinstance(value, int)]
+    if kinds == {int} and all(-LARGEST <= value < LARGEST for value in whole):
         return pl.Int64()
     if kinds and kinds <= {int, float}:
         return pl.Float64()
