@@ -2,7 +2,7 @@
 
 ``MUTANTS_RECORD`` names a file for the seconds of each test that passes (its setup, and the rest),
 while coverage notes which test runs which line. ``MUTANTS_TESTS`` names a file with the tests to
-run, in its order.
+run, in its order; beside it, in a file with the suffix of ``LAST``, is the one that began last.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 
 RECORD = "MUTANTS_RECORD"
 TESTS = "MUTANTS_TESTS"
+LAST = ".last"
 CONTEXT = "MUTANTS_CONTEXT"  # of coverage in the processes that a test starts
 MOST_MEMORY = 16 << 30  # bytes: a mutant may ask for an array without end
 
@@ -26,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(Path(path)))
     if path := os.environ.get(TESTS):
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-        config.pluginmanager.register(Selector(json.loads(Path(path).read_text())))
+        config.pluginmanager.register(Selector(Path(path)))
 
 
 class Recorder:
@@ -74,11 +75,15 @@ class Recorder:
 class Selector:
     """The choice and order of tests."""
 
-    def __init__(self, names: list[str]) -> None:
-        self.place = {name: i for i, name in enumerate(names)}
+    def __init__(self, path: Path) -> None:
+        self.place = {name: i for i, name in enumerate(json.loads(path.read_text()))}
+        self.last = path.with_suffix(LAST)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted(
             (item for item in items if item.nodeid in self.place),
             key=lambda item: self.place[item.nodeid],
         )
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.last.write_text(nodeid)

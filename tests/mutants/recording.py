@@ -24,14 +24,15 @@ from coverage import CoverageData
 
 from tests.mutants import plugin
 from tests.mutants.changes import Mutant
+from tests.mutants.imports import PACKAGES, imported, parsed
 
-PACKAGES = ("aggregators", "attacks", "clients", "reports", "sim", "threats")
 READERS = (  # tests that look at code or at what was built of it, and run none
     "tests/whole/test_frozen.py",
     "tests/whole/test_seams.py",
     "tests/whole/test_every_plugin.py::test_the_year_of_the_paper",
     "tests/whole/test_every_plugin.py::test_yaml_states",
 )
+ELSEWHERE = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")  # where compiled code would go
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -57,15 +58,18 @@ def copy(root: Path, to: Path) -> None:
             shutil.copy2(root / name, to / name)
 
 
-def command(*words: str) -> list[str]:
-    """A call of pytest with this package's plug-in."""
-    return [sys.executable, "-m", "pytest", "-q", "-p", "tests.mutants.plugin", *words]
+def words(*more: str) -> list[str]:
+    """Arguments of a pytest that has this package's plug-in."""
+    return ["-q", "-p", "tests.mutants.plugin", *more]
 
 
 def environment(tree: Path, **more: str) -> dict[str, str]:
-    """The environment of a pytest that runs in a copy of the tree, on one core."""
+    """The environment of a pytest that runs in a copy of the tree, on one core. It keeps what it
+    compiled beside the code, also where others are told not to: each would compile all of it again.
+    """
     one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **one_core, "PYTHONPATH": str(tree), **more}
+    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return {**kept, **one_core, "PYTHONPATH": str(tree), **more}
 
 
 def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
@@ -77,6 +81,7 @@ def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -
     running = []
     n_earlier = len(list(folder.glob("tests*.json")))
     for i, tree in enumerate(trees, start=n_earlier):
+        dealt = files[i - n_earlier :: len(trees)]
         rc = folder / f"coverage{i}.ini"
         rc.write_text(
             RC.format(packages=",".join(PACKAGES), data=folder / "coverage", context=plugin.CONTEXT)
@@ -88,7 +93,7 @@ def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -
         with open(folder / f"log{i}.txt", "w") as log:
             running.append(
                 subprocess.Popen(
-                    command("--tb=line", *files[i - n_earlier :: len(trees)]),
+                    [sys.executable, "-m", "pytest", *words("--tb=line"), *dealt],
                     cwd=tree,
                     env=environment(tree, **more),
                     stdout=log,
@@ -168,29 +173,18 @@ class Recording:
     def _importers(self) -> dict[str, list[str]]:
         """The files that import each file, or a package that it stands in."""
         found = defaultdict(list)
-        for package in PACKAGES:
-            for path in sorted((self.root / package).rglob("*.py")):
-                importer = str(path.relative_to(self.root))
-                for name in set(_imported(ast.parse(path.read_text()))):
-                    stem = name.replace(".", "/")
-                    for one in (f"{stem}.py", f"{stem}/__init__.py"):
-                        if (self.root / one).is_file():
-                            found[one].append(importer)
+        for importer, tree in parsed(self.root):
+            for name in set(imported(ast.walk(tree))):
+                stem = name.replace(".", "/")
+                for one in (f"{stem}.py", f"{stem}/__init__.py"):
+                    if (self.root / one).is_file():
+                        found[one].append(importer)
         return dict(found)
 
 
 def file_of(name: str) -> str:
     """The file of a test."""
     return name.partition("::")[0]
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _statement(mutant: Mutant) -> tuple[int, int, bool]:
