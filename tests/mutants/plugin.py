@@ -41,6 +41,15 @@ class Recorder:
         self.seconds: dict[str, tuple[float, float]] = {}
         self.passed: dict[str, bool] = {}
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
+        """Keep the order of files: tests of one group are put first for more than one process."""
+        place = {item.nodeid: i for i, item in enumerate(items)}
+        try:
+            return (yield)
+        finally:
+            items.sort(key=lambda item: place[item.nodeid])
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -79,6 +88,7 @@ class Selector:
         self.place = {name: i for i, name in enumerate(json.loads(path.read_text()))}
         self.last = path.with_suffix(LAST)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = sorted(
             (item for item in items if item.nodeid in self.place),

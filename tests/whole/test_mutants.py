@@ -1,6 +1,7 @@
 """The mutation tool: a fixed sample, a fair choice of tests, and an honest count."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -78,8 +79,16 @@ def test_fails_without_any_mutant():
     assert small.checked(1, 1) == small.never_run(2)
 
 
+def test_fails_so_too():
+    assert small.checked(1, 1) == 3
+
+
 def test_is_below_the_limit():
     assert not small.below_the_limit(3)
+"""
+CONFTEST = """
+def pytest_collection_modifyitems(items):
+    items.reverse()
 """
 LONG = """import os
 import time
@@ -102,6 +111,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "tests" / "mutants", folder / "tests" / "mutants")
     (folder / "tests" / "__init__.py").touch()
     (folder / "tests" / "test_small.py").write_text(TESTS)
+    (folder / "tests" / "conftest.py").write_text(CONFTEST)
     return folder
 
 
@@ -203,6 +213,16 @@ def test_a_mutant_none_of_whose_recorded_tests_is_left_is_not_killed(
 ) -> None:
     outcome, _ = command.run(forker, ["tests/test_small.py::test_of_an_earlier_day"], 60)
     assert outcome == "no tests"
+
+
+def test_tests_are_recorded_and_tried_in_the_order_given_whatever_a_conftest_does(
+    forker: forking.Forker, recorded: recording.Recording
+) -> None:
+    in_file = [f"tests/test_small.py::{name}" for name in re.findall(r"def (test_\w+)", TESTS)]
+    assert list(recorded.seconds) == [name for name in in_file if "test_fails" not in name]
+    fail = [name for name in in_file if "test_fails" in name]
+    assert command.run(forker, fail, 60) == ("killed", fail[0])
+    assert command.run(forker, fail[::-1], 60) == ("killed", fail[1])
 
 
 @pytest.mark.parametrize("outcome", ["survived", "no tests"])
