@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+import coverage
 import pytest
 
 from tests.mutants.imports import PACKAGES, imported, parsed
@@ -44,10 +45,15 @@ class Forker:
         )
 
     def run(
-        self, words: list[str], more: Mapping[str, str], output: Path, limit: float
+        self,
+        words: list[str],
+        more: Mapping[str, str],
+        output: Path,
+        limit: float | None = None,
     ) -> int | None:
         """Pytest's exit code for these words and variables of the environment, or None if it has
-        not ended after ``limit`` seconds. What it printed is in the file ``output``.
+        not ended after ``limit`` seconds. What it printed is in the file ``output``. Coverage
+        measures it if its own variable is among them.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -98,12 +104,13 @@ def _be_pytest(words: list[str], more: Mapping[str, str], output: str) -> NoRetu
     for old, new in ((nothing, 0), (file, 1), (file, 2)):
         os.dup2(old, new)
     os.environ.update(more)
+    coverage.process_startup()
     code = pytest.main(words)
     sys.stdout.flush()
     os._exit(code)  # without taking apart what was imported
 
 
-def _ended(pid: int, limit: float) -> int | None:
+def _ended(pid: int, limit: float | None) -> int | None:
     """The exit code of a process that leads its session, or None if it had to be killed: after
     ``limit`` seconds, or since nobody waits for it any more (standard input has ended).
     """

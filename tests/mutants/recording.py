@@ -9,13 +9,14 @@ never too high. Tests that fail while they are recorded are left out.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from coverage import CoverageData
 
 from tests.mutants import plugin
 from tests.mutants.changes import Mutant
+from tests.mutants.forking import Forker
 from tests.mutants.imports import PACKAGES, imported, parsed
 
 READERS = (  # tests that look at code or at what was built of it, and run none
@@ -33,6 +35,8 @@ READERS = (  # tests that look at code or at what was built of it, and run none
     "tests/whole/test_every_plugin.py::test_yaml_states",
 )
 ELSEWHERE = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")  # where compiled code would go
+COVERAGE = "COVERAGE_PROCESS_START"  # coverage's own variable: a file with its settings
+AT_ONCE = 4  # files of tests that one process records
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -72,36 +76,27 @@ def environment(tree: Path, **more: str) -> dict[str, str]:
     return {**kept, **one_core, "PYTHONPATH": str(tree), **more}
 
 
-def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
-    """Run tests in the trees, copies of one, whose files are dealt among them, and leave the
-    records beside those that the folder has.
+def record(trees: Sequence[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
+    """Run tests in the trees, copies of one, each the next few files when it is free, and leave
+    the records beside those that the folder has.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    rc = folder / "settings.ini"
+    packages = ",".join(PACKAGES)
+    rc.write_text(RC.format(packages=packages, data=folder / "coverage", context=plugin.CONTEXT))
     files = list(_test_files(trees[0], tests))
-    running = []
     n_earlier = len(list(folder.glob("tests*.json")))
-    for i, tree in enumerate(trees, start=n_earlier):
-        dealt = files[i - n_earlier :: len(trees)]
-        rc = folder / f"coverage{i}.ini"
-        rc.write_text(
-            RC.format(packages=",".join(PACKAGES), data=folder / "coverage", context=plugin.CONTEXT)
-        )
-        more = {
-            "COVERAGE_PROCESS_START": str(rc),
-            plugin.RECORD: str(folder / f"tests{i}.json"),
-        }
-        with open(folder / f"log{i}.txt", "w") as log:
-            running.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "pytest", *words("--tb=line"), *dealt],
-                    cwd=tree,
-                    env=environment(tree, **more),
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
-    for process in running:
-        process.wait()
+    parts = enumerate((files[i : i + AT_ONCE] for i in range(0, len(files), AT_ONCE)), n_earlier)
+
+    def one(tree: Path) -> None:
+        with contextlib.closing(Forker(tree, environment(tree))) as forker:
+            for i, part in iter(lambda: next(parts, None), None):
+                more = {COVERAGE: str(rc), plugin.RECORD: str(folder / f"tests{i}.json")}
+                forker.run(words("--tb=line", *part), more, folder / f"log{i}.txt")
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        for _ in pool.map(one, trees):
+            pass
 
 
 def _test_files(tree: Path, paths: Sequence[str]) -> Iterator[str]:
