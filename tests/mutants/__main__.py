@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import queue
+import signal
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ LEAST = 0.9  # share of the sample that must be killed
 FIRST = 5.0  # seconds of the tests that are tried first, and
 FIRST_FILES = 4  # the most files that they come from: most mutants die here
 BUDGET = 120.0  # normal seconds of all tests that are tried on one mutant
-PATIENCE = (60.0, 8.0)  # a timeout: so many seconds, and so many times the normal ones
+PATIENCE = (60.0, 8.0)  # with a test: so many seconds, and so many times its file's longest
 OUTCOMES = ("killed", "timeout", "survived", "no tests")
 TRIED = "tried.jsonl"  # in the folder of records: a line for each attempt
 NO_TESTS_COLLECTED = 5  # pytest's exit code
@@ -142,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"Recorded the tests in {time.monotonic() - started:.0f} s.", flush=True)
         found = earlier(records / TRIED, mutants)
         if given.again:
-            found = {name: tried for name, tried in found.items() if tried.outcome == "killed"}
+            found = {name: tried for name, tried in found.items() if tried.is_killed}
         new = [mutant for mutant in mutants if digest(mutant) not in found]
         print(f"{len(mutants) - len(new)} were tried in earlier calls.", flush=True)
         recording = Recording.read(records, trees[0])
@@ -191,7 +192,7 @@ def attempt(mutant: Mutant, recording: Recording, forker: Forker, budget: float)
     while names:
         with _changed(forker.tree / mutant.path, mutant):
             outcome, by = _first_to_notice(chosen(names, recording, budget), recording, forker)
-        if by not in names or run(forker, [by], patience([by], recording))[0] == "survived":
+        if by not in names or run(forker, [by], recording)[0] == "survived":
             break
         print(f"         fails without a mutant: {by}", flush=True)
         names.remove(by)
@@ -204,17 +205,15 @@ def _first_to_notice(
 ) -> tuple[str, str]:
     outcome, by = "no tests", ""
     for tests in filter(None, parts):
-        outcome, by = run(forker, tests, patience(tests, recording))
+        outcome, by = run(forker, tests, recording)
         if outcome != "survived":
             break
     return outcome, by
 
 
-def patience(tests: Sequence[str], recording: Recording) -> float:
-    """After how many seconds these tests take too long."""
-    seconds = sum(recording.seconds[name] for name in tests)
-    seconds += sum(recording.longest[file] for file in {file_of(name) for name in tests})
-    return PATIENCE[0] + PATIENCE[1] * seconds
+def patience(name: str, recording: Recording) -> float:
+    """After how many seconds a test takes too long: it may compute what others share."""
+    return PATIENCE[0] + PATIENCE[1] * recording.longest[file_of(name)]
 
 
 @contextlib.contextmanager
@@ -260,21 +259,21 @@ def chosen(
     return first, rest
 
 
-def run(forker: Forker, tests: Sequence[str], limit: float) -> tuple[str, str]:
+def run(forker: Forker, tests: Sequence[str], recording: Recording) -> tuple[str, str]:
     """Run tests in a tree until one fails: the outcome, and the test or how pytest ended."""
+    limits = {name: patience(name, recording) for name in tests}
     with tempfile.TemporaryDirectory(dir=forker.tree.parent) as folder:
-        names = Path(folder) / "tests.json"
-        names.write_text(json.dumps(tests))
+        path = Path(folder) / "tests.json"
+        path.write_text(json.dumps(limits))
         files = sorted({file_of(name) for name in tests})
         code = forker.run(
             words("-x", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={folder}/tmp", *files),
-            {plugin.TESTS: str(names)},
+            {plugin.TESTS: str(path)},
             Path(folder) / "output.txt",
-            limit,
         )
-        last = names.with_suffix(plugin.LAST)
+        last = path.with_suffix(plugin.LAST)
         by = last.read_text() if last.exists() else f"pytest ended with {code}"
-    if code is None:
+    if code == -signal.SIGALRM:
         return "timeout", by
     if code == 0:
         return "survived", ""

@@ -44,26 +44,19 @@ class Forker:
             start_new_session=True,
         )
 
-    def run(
-        self,
-        words: list[str],
-        more: Mapping[str, str],
-        output: Path,
-        limit: float | None = None,
-    ) -> int | None:
-        """Pytest's exit code for these words and variables of the environment, or None if it has
-        not ended after ``limit`` seconds. What it printed is in the file ``output``. Coverage
-        measures it if its own variable is among them.
+    def run(self, words: list[str], more: Mapping[str, str], output: Path) -> int:
+        """Pytest's exit code for these words and variables of the environment, or less than 0: the
+        signal that ended it. What it printed is in the file ``output``. Coverage measures it if its
+        own variable is among them.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        asked = {"words": words, "more": more, "output": str(output), "limit": limit}
+        asked = {"words": words, "more": more, "output": str(output)}
         print(json.dumps(asked), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"the process that forks pytest ended: {self.process.wait()}")
-        code: int | None = json.loads(answer)
-        return code
+        return int(answer)
 
     def close(self) -> None:
         """End the process, and a pytest that runs."""
@@ -85,7 +78,7 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             _be_pytest(asked["words"], asked["more"], asked["output"])
-        print(json.dumps(_ended(pid, asked["limit"])), flush=True)
+        print(_ended(pid), flush=True)
 
 
 def _others(root: Path) -> Iterator[str]:
@@ -110,17 +103,17 @@ def _be_pytest(words: list[str], more: Mapping[str, str], output: str) -> NoRetu
     os._exit(code)  # without taking apart what was imported
 
 
-def _ended(pid: int, limit: float | None) -> int | None:
-    """The exit code of a process that leads its session, or None if it had to be killed: after
-    ``limit`` seconds, or since nobody waits for it any more (standard input has ended).
+def _ended(pid: int) -> int:
+    """The exit code of a process that leads its session, or less than 0: the signal that ended it.
+    It is ended if nobody waits for it any more: standard input has ended.
     """
     file = os.pidfd_open(pid)
-    ready, _, _ = select.select([file, sys.stdin], [], [], limit)
+    select.select([file, sys.stdin], [], [])
     os.close(file)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # and what it left
     _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) if file in ready else None
+    return os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":

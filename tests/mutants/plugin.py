@@ -2,7 +2,8 @@
 
 ``MUTANTS_RECORD`` names a file for the seconds of each test that passes (its setup, and the rest),
 while coverage notes which test runs which line. ``MUTANTS_TESTS`` names a file with the tests to
-run, in its order; beside it, in a file with the suffix of ``LAST``, is the one that began last.
+run, in its order, and after how many seconds each ends the process by SIGALRM; beside it, in a file
+with the suffix of ``LAST``, is the one that began last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,8 +87,10 @@ class Selector:
     """The choice and order of tests."""
 
     def __init__(self, path: Path) -> None:
-        self.place = {name: i for i, name in enumerate(json.loads(path.read_text()))}
+        self.limits: dict[str, float] = json.loads(path.read_text())
+        self.place = {name: i for i, name in enumerate(self.limits)}
         self.last = path.with_suffix(LAST)
+        signal.setitimer(signal.ITIMER_REAL, max(self.limits.values()))  # to find the tests
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -97,3 +101,4 @@ class Selector:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.last.write_text(nodeid)
+        signal.setitimer(signal.ITIMER_REAL, self.limits[nodeid])

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -209,9 +210,9 @@ def forker(tree: Path) -> Iterator[forking.Forker]:
 
 
 def test_a_mutant_none_of_whose_recorded_tests_is_left_is_not_killed(
-    forker: forking.Forker,
+    forker: forking.Forker, recorded: recording.Recording
 ) -> None:
-    outcome, _ = command.run(forker, ["tests/test_small.py::test_of_an_earlier_day"], 60)
+    outcome, _ = command.run(forker, ["tests/test_small.py::test_of_an_earlier_day"], recorded)
     assert outcome == "no tests"
 
 
@@ -221,8 +222,8 @@ def test_tests_are_recorded_and_tried_in_the_order_given_whatever_a_conftest_doe
     in_file = [f"tests/test_small.py::{name}" for name in re.findall(r"def (test_\w+)", TESTS)]
     assert list(recorded.seconds) == [name for name in in_file if "test_fails" not in name]
     fail = [name for name in in_file if "test_fails" in name]
-    assert command.run(forker, fail, 60) == ("killed", fail[0])
-    assert command.run(forker, fail[::-1], 60) == ("killed", fail[1])
+    assert command.run(forker, fail, recorded) == ("killed", fail[0])
+    assert command.run(forker, fail[::-1], recorded) == ("killed", fail[1])
 
 
 @pytest.mark.parametrize("outcome", ["survived", "no tests"])
@@ -248,7 +249,7 @@ def test_a_pytest_is_forked_with_libraries_but_without_the_project_and_without_t
     """Polars, which starts threads, is imported by each of them."""
     words = ["-q", "-p", "tests.mutants.plugin", "--version"]
     with closing(forking.Forker(ROOT, recording.environment(ROOT))) as one:
-        assert one.run(words, {}, tmp_path / "output.txt", 600) == 0
+        assert one.run(words, {}, tmp_path / "output.txt") == 0
         tasks = list(Path(f"/proc/{one.process.pid}/task").iterdir())
         mapped = Path(f"/proc/{one.process.pid}/maps").read_text()
     assert len(tasks) == 1
@@ -259,15 +260,15 @@ def test_a_pytest_ends_with_the_process_that_asked_for_it(
     tree: Path, forker: forking.Forker, tmp_path: Path
 ) -> None:
     (tree / "tests" / "test_long.py").write_text(LONG)
-    started, ended = tmp_path / "started", list[int | None]()
+    started, ended = tmp_path / "started", list[int]()
     words, more = ["tests/test_long.py"], {"STARTED": str(started)}
-    asked = Thread(target=lambda: ended.append(forker.run(words, more, tmp_path / "output", 600)))
+    asked = Thread(target=lambda: ended.append(forker.run(words, more, tmp_path / "output")))
     asked.start()
     while not started.exists() or not started.read_text():
         time.sleep(0.05)
     forker.close()
     asked.join()
-    assert ended == [None]
+    assert ended == [-signal.SIGKILL]
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 
