@@ -85,14 +85,14 @@ def record(trees: Sequence[Path], folder: Path, tests: Sequence[str] = ("tests",
     packages = ",".join(PACKAGES)
     rc.write_text(RC.format(packages=packages, data=folder / "coverage", context=plugin.CONTEXT))
     files = list(_test_files(trees[0], tests))
-    n_earlier = len(list(folder.glob("tests*.json")))
-    parts = enumerate((files[i : i + AT_ONCE] for i in range(0, len(files), AT_ONCE)), n_earlier)
+    parts = enumerate(files[i : i + AT_ONCE] for i in range(0, len(files), AT_ONCE))
 
     def one(tree: Path) -> None:
         with contextlib.closing(Forker(tree, environment(tree))) as forker:
             for i, part in iter(lambda: next(parts, None), None):
-                more = {COVERAGE: str(rc), plugin.RECORD: str(folder / f"tests{i}.json")}
-                forker.run(words("--tb=line", *part), more, folder / f"log{i}.txt")
+                name = f"{os.getpid()}-{i}"  # also where two calls record at once
+                more = {COVERAGE: str(rc), plugin.RECORD: str(folder / f"tests{name}.json")}
+                forker.run(words("--tb=line", *part), more, folder / f"log{name}.txt")
 
     with ThreadPoolExecutor(len(trees)) as pool:
         for _ in pool.map(one, trees):
