@@ -105,14 +105,17 @@ def _be_pytest(words: list[str], more: Mapping[str, str], output: str) -> NoRetu
 
 def _ended(pid: int) -> int:
     """The exit code of a process that leads its session, or less than 0: the signal that ended it.
-    It is ended if nobody waits for it any more: standard input has ended.
+
+    Raises ``SystemExit`` if nobody waits for it any more: standard input has ended.
     """
     file = os.pidfd_open(pid)
-    select.select([file, sys.stdin], [], [])
+    ready, _, _ = select.select([file, sys.stdin], [], [])
     os.close(file)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # and what it left
     _, status = os.waitpid(pid, 0)
+    if sys.stdin in ready:
+        sys.exit()
     return os.waitstatus_to_exitcode(status)
 
 

@@ -3,13 +3,12 @@
 import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -260,15 +259,15 @@ def test_a_pytest_ends_with_the_process_that_asked_for_it(
     tree: Path, forker: forking.Forker, tmp_path: Path
 ) -> None:
     (tree / "tests" / "test_long.py").write_text(LONG)
-    started, ended = tmp_path / "started", list[int]()
+    started = tmp_path / "started"
     words, more = ["tests/test_long.py"], {"STARTED": str(started)}
-    asked = Thread(target=lambda: ended.append(forker.run(words, more, tmp_path / "output")))
-    asked.start()
-    while not started.exists() or not started.read_text():
-        time.sleep(0.05)
-    forker.close()
-    asked.join()
-    assert ended == [-signal.SIGKILL]
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(forker.run, words, more, tmp_path / "output")
+        while not started.exists() or not started.read_text():
+            time.sleep(0.05)
+        forker.close()
+        with pytest.raises(RuntimeError, match="the process that forks pytest ended: 0"):
+            asked.result()
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 
