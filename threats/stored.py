@@ -169,7 +169,7 @@ def _parsed(folder: Path, name: str) -> Node:
         found = json.loads(files.content(folder / name))
     except OSError as error:
         raise _wrong(folder, f"{name} to be a file ({error.strerror})") from None
-    except ( ValueError, RecursionError):
+    except (ValueError, RecursionError):
         raise _wrong(folder, f"{name} as wardround validate writes it") from None
     if not isinstance(found, dict):
         raise _wrong(folder, f"{name} to be one JSON object")
