@@ -325,7 +325,9 @@ def without_auroc(records: list[RunRecord], *seeds: int) -> list[RunRecord]:
 def test_a_model_without_an_auroc_counts_as_lost_and_is_never_no_loss() -> None:
     row = row_of(without_auroc(with_changes(0.0, 0.0, 0.001, 0.0), 3), "THR-BYZ", "krum")
     assert (row.status, row.shown) == ("measured", "not_decided")
-    assert "no AUROC in 1 seed more: whether it does harm is not decided with 4 seeds." in row.finding
+    assert (
+        "no AUROC in 1 seed more: whether it does harm is not decided with 4 seeds." in row.finding
+    )
     row = row_of(without_auroc(with_changes(-0.2, -0.2, 0.0), 2), "THR-BYZ", "krum")
     assert (row.status, row.shown) == ("measured", "harm")
     row = row_of(without_auroc(with_changes(0.0, 0.0, 0.0), 0, 1, 2), "THR-BYZ", "krum")
@@ -376,11 +378,7 @@ def test_the_page_and_the_register_show_harm_by_one_rule(changes: list[float | N
     lost = [seed for seed, change in enumerate(changes) if change is None]
     records = without_auroc(records, *lost)
     row = row_of(records, "THR-BYZ", "krum")
-    (cell,) = (
-        tables.cells(records)
-        .filter(attack="sign_flip", defense="krum")
-        .iter_rows(named=True)
-    )
+    (cell,) = tables.cells(records).filter(attack="sign_flip", defense="krum").iter_rows(named=True)
     names = {HARMED: "harm", WITHIN: "no_harm", UNDECIDED: "not_decided"}
     assert row.shown == names[cell["verdict"]]
 
