@@ -150,7 +150,8 @@ def leakage(inversions: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -
 
 def _highest_rate(rows: Sequence[TableRow]) -> float:
     """Where an axis of rates ends."""
-    return min(1.0, 1.2 * max([0.01, *(row["rate_high"] or row["rate"] for row in rows)]))
+    most: float = max([0.01, *(row["rate_high"] or row["rate"] for row in rows)])
+    return min(1.0, 1.2 * most)
 
 
 def _in_percent(axis: Axis, width: Width) -> None:
