@@ -148,7 +148,7 @@ class Hardening(Protocol):
 
 @dataclass(frozen=True)
 class Averaging:
-    """How the updates of a round come together: what privacy of whole updates follows from.
+    """The way in which the updates of a round come together, on which their privacy depends.
 
     ``least``: the fewest hospitals of a mean. ``is_mean``: the rule takes a mean and no step comes
     before it. ``hides``: the aggregator sees sums alone; ``masked``: because hospitals mask what

@@ -138,7 +138,7 @@ def finding(cell: Cell, measured: Measured) -> str:
 
 
 def shown(cell: Cell, measured: Measured) -> Shown:
-    """What ``cell`` shows beside its figure: a figure alone states nothing good and nothing bad.
+    """The sentence beside the figure of ``cell``: a figure alone states neither good nor bad.
 
     Harm is shown by a loss whose verdict is harm, by a record that was recovered and by rounds
     skipped beyond those of the control. No harm is shown only where an interval ends below the

@@ -26,7 +26,7 @@ CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantiz
 
 
 class Arrived:
-    """What arrived of one hospital in one trip: a message, or the ``reason`` why there is none.
+    """The arrival of one hospital in one trip: a message, or the ``reason`` why there is none.
 
     Nobody has looked into the message yet.
     """
@@ -98,7 +98,7 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a hospital answers in a trip, and what it holds back for the next ones of this round.
+    """The answer of a hospital in a trip, and the content held back for the round's next trips.
 
     ``remembered``: what it remembers in later rounds from now on; None: what it did before.
     """
@@ -139,7 +139,7 @@ class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):
 
 
 def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, T], dict[str, str]]:
-    """What ``read`` gives for each usable reply, and why the others are not usable.
+    """The value that ``read`` gives for each usable reply, and the reasons why others are unusable.
 
     Both are by hospital, in the order given.
     """

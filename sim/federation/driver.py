@@ -94,7 +94,7 @@ class Parties:
 
     @property
     def states(self) -> Mapping[str, State]:
-        """What lasts from round to round beside the weights, by the part of the run that has it."""
+        """The states that last from round to round beside the weights, by the part of the run."""
         observers = {f"{i} {type(one).__name__}": one.state for i, one in enumerate(self.observers)}
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
 
@@ -161,11 +161,11 @@ class Parties:
             observer.round(seen)
 
     def away(self, number: int, kind: str, replies: Replies) -> dict[str, Arrived]:
-        """What arrives of the honest hospitals that vanish in a kind of trip: nothing."""
+        """The arrivals of honest hospitals that vanish in a kind of trip: nothing."""
         return dict.fromkeys(self.adversary.absent(number, kind, replies), Arrived())
 
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
-        """What the adversary changes between training and upload, by hospital.
+        """The arrivals that the adversary changes between training and upload, by hospital.
 
         Nothing arrives of hospitals that are absent.
         """

@@ -22,7 +22,7 @@ class Hiding(Protocol):
 
 
 def attribute(inquiry: Inquiry) -> Findings:
-    """What an attribute inference achieved, beside imputation that asks no model.
+    """The success of an attribute inference, beside imputation that asks no model.
 
     Asked about are the records that other hospitals trained on, without the hidden field.
     ``attribute_accuracy_alone``: of a classifier that learns from the records that the attacker

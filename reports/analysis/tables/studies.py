@@ -111,7 +111,7 @@ def _within(schedule: Node, round_: int) -> bool:
 
 
 def idle(record: RunRecord) -> list[str]:
-    """Which of attack and defense did nothing in the run, whose outcome shows nothing of them."""
+    """The parts of a run, ``attack`` or ``defense``, that did nothing."""
     engaged = {
         "attack": record.engagement.attack_engaged,
         "defense": record.engagement.defense_engaged,
