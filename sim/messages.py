@@ -157,7 +157,8 @@ class Stage:
 class Crafting(Inversion, Protocol):
     """An inversion by an aggregator that sends out a model of its own in the attacked round.
 
-    What hospitals make of that model, the aggregator reads and then throws away.
+    The aggregator reads what hospitals train from that model, then throws it away. ``round``: the
+    attacked one.
     """
 
     @property

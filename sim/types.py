@@ -443,7 +443,7 @@ class Roll:
 
 
 class Quantizing(Protocol):
-    """Updates in whole steps, which are added up exactly."""
+    """Updates in whole steps, which are added up exactly. ``step``: the unit, above 0."""
 
     @property
     def step(self) -> float: ...
@@ -517,7 +517,8 @@ class Pipeline(Protocol):
     """The work of an aggregator on a view: steps, a rule, and an optimizer or none, in a row.
 
     It is no plug-in but made of three kinds of them; design, aggregator and observers work with it
-    without importing it. ``states``: of its parts after the last round, none in the first.
+    without importing it. ``rule``: its aggregation rule. ``states``: of its parts after the last
+    round, none in the first.
     """
 
     @property

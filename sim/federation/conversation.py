@@ -109,7 +109,7 @@ class Answer(NamedTuple):
 
 
 class HospitalHalf(Protocol):
-    """The hospital's half of a protocol: it answers one trip.
+    """The hospital's half of a protocol: ``answer`` gives its reply to one trip.
 
     ``update``: what the hospital trained for this trip, None where it trained nothing. Raises
     ``TripRefusedError`` for a trip that it refuses; at the aggregator any other error counts as a
@@ -122,7 +122,9 @@ class HospitalHalf(Protocol):
 class RoundProtocol(Protocol):
     """Both halves of a round's conversation.
 
-    ``is_clear``: whether hospitals upload their updates as they are, in one trip.
+    ``is_clear``: whether hospitals upload their updates as they are, in one trip. ``hospital``: the
+    half that answers. ``round``: the aggregator's half in the round ``number`` of ``plan``, which
+    sends out ``model`` (n_params,).
     """
 
     @property

@@ -16,7 +16,7 @@ from sim.types import Asked, Field, Records, Schema
 
 
 class Hiding(Protocol):
-    """An attack that states which field is hidden from it."""
+    """An attack that states the field that is ``hidden`` from it."""
 
     def hidden(self, schema: Schema) -> Field: ...
 

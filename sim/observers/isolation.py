@@ -1,4 +1,4 @@
-"""Whose update an attack on secure aggregation has worked out, and how far it is from the truth."""
+"""The updates that an attack on secure aggregation has worked out, and how far off they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose updates a rule that selects or weighs uses, and whether it leaves out the right ones."""
+"""The updates that a rule uses, and whether it leaves out the right ones."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def idle(record: RunRecord) -> list[str]:
 
 
 def why_undefined(record: RunRecord) -> str:
-    """Why a run has no AUROC."""
+    """The reason why a run has no AUROC."""
     found = record.outcome("auroc")
     return (found.undefined if found else None) or "it was not measured"
 
