@@ -209,13 +209,13 @@ class Adversary:
     def answers(self, number: int, kind: str, arrived: Replies) -> dict[str, Arrived]:
         """The answers of hostile hospitals in a kind of trip that differ from their honest ones.
 
-        ``arrived``: their honest answers, and the others'.
+        ``arrived``: their honest answers.
         """
         changed = dict[str, Arrived]()
         if not self.on_messages or not self.plan.attacks_in(number):
             return changed
-        for hospital in self.plan.hostile:
-            reply = arrived[hospital].message if hospital in arrived else None
+        for hospital, answer in arrived.items():
+            reply = answer.message
             if reply is None or (honest := wire.answered(reply)) is None:
                 continue
             sent = honest
@@ -253,8 +253,8 @@ class Adversary:
     ) -> Isolated | None:
         """The rows that aggregator and hostile hospitals work out together of a round's view.
 
-        ``uploads``: what each hospital uploaded, before its quantization. ``plan``: what all know.
-        None without such an attack, or where it refuses.
+        ``uploads``: what each hostile hospital uploaded, before its quantization. ``plan``: what
+        all know. None without such an attack, or where it refuses.
         """
         found = None
         own = {
