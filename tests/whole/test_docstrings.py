@@ -1,12 +1,14 @@
-"""The form of docstrings: each begins with the thing that it describes, and no part of a form that
-plug-ins have to have is left without a word.
+"""The form of docstrings: each begins with the thing that it describes, no part of a form that
+plug-ins have to have is left without a word, and examples give what they state.
 """
 
 from __future__ import annotations
 
 import ast
+import doctest
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +69,10 @@ THINGS = [
 ]
 
 
+# but for that of sim.api, whose examples train: see tests/sim/test_api.py
+WITH_EXAMPLES = sorted({where for where, one in THINGS if ">>> " in (one.text or "")} - {"sim.api"})
+
+
 def begins_with_a_pronoun(text: str) -> bool:
     return PRONOUNS.match(text) is not None
 
@@ -111,3 +117,10 @@ def test_a_pronoun_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", ["Whether a run.", "The run.", "Items.", "Thesis.", "Whole runs."])
 def test_a_noun_is_none(text: str) -> None:
     assert not begins_with_a_pronoun(text)
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_give_what_they_state(name: str) -> None:
+    found = doctest.testmod(import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
