@@ -185,7 +185,7 @@ def finding(cell: Cell, measured: Measured) -> str:
 
 
 def shown(cell: Cell, measured: Measured) -> Shown:
-    """What ``cell`` shows beside its figure: a figure alone states nothing good and nothing bad.
+    """The sentence beside the figure of ``cell``: a figure alone states neither good nor bad.
 
     No harm is shown only where an interval ends below the material loss and no seed is left out;
     anything else but harm is not decided, and so is everything where there are doubts. A record

@@ -196,7 +196,7 @@ def delta(value: float) -> str:
 
 
 def of_100(share: float) -> int:
-    """How many of a hundred a share is at most."""
+    """The share as a number out of 100, rounded up."""
     return min(100, math.ceil(100 * Decimal(repr(share))))
 
 

@@ -35,7 +35,7 @@ MOST_CHANGES: Final = 10
 
 
 def plan(design: Design, runs: Runs, seconds: float) -> Group:
-    """What is run for a design, what is not and why, and about how long it takes."""
+    """The runs planned for a design, those left out and why, and about how long they take."""
     first = f" from {runs.seeds[0]} on" if runs.seeds[0] else ""
     head = Text.assemble(
         (f"{runs.n_runs} runs", "bold"),
