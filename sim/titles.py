@@ -44,7 +44,10 @@ GREEK: Final = {
     "MU": "m", "NU": "n", "OMICRON": "o", "RHO": "p", "TAU": "t", "UPSILON": "y", "CHI": "x",
 }  # fmt: skip
 LOOKS_LIKE: Final = {
-    **{ord(unicodedata.lookup(f"CYRILLIC SMALL LETTER {key}")): sign for key, sign in CYRILLIC.items()},
+    **{
+        ord(unicodedata.lookup(f"CYRILLIC SMALL LETTER {key}")): sign
+        for key, sign in CYRILLIC.items()
+    },
     **{ord(unicodedata.lookup(f"GREEK SMALL LETTER {key}")): sign for key, sign in GREEK.items()},
 }
 ALIKE: Final = str.maketrans("01i", "oll")  # signs of ASCII that fonts hardly tell apart
@@ -85,6 +88,16 @@ def defense(name: str) -> str:
     'secure aggregation + record-level DP'
     """
     return _joined("defense", name)
+
+
+def attack_first(name: str) -> str:
+    """The plain name of an attack as the first word of a sentence; a typed name stays as it is."""
+    return _first("attack", name)
+
+
+def defense_first(name: str) -> str:
+    """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
+    return _first("defense", name)
 
 
 def explained(group: str, name: str) -> dict[str, Title]:
@@ -166,6 +179,11 @@ def known(more: Titles) -> Iterator[None]:
         yield
     finally:
         _MORE.reset(before)
+
+
+def _first(group: str, name: str) -> str:
+    title = _joined(group, name)
+    return title[:1].upper() + title[1:] if explained(group, name) else title
 
 
 def _joined(group: str, name: str) -> str:

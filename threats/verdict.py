@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -94,7 +94,9 @@ REGISTER_TABLE: Final[Mapping[str, Column]] = {
     "owasp": Column("text", "Entries of the OWASP ML Security Top Ten.", "", "none fits"),
     "atlas": Column("text", "Techniques of MITRE ATLAS, with the release.", "", "none fits"),
     "nist_aml": Column("text", "Entries of NIST AI 100-2.", "", "none fits"),
-    "hipaa": Column("text", "Provisions of HIPAA that it may bear on.", "", "none fits"),
+    "hipaa": Column(
+        "text", "Provisions of HIPAA that it may bear on, each with its relevance.", "", "none fits"
+    ),
     "ai_rmf": Column("text", "Subcategories of NIST AI 100-1.", "", "none fits"),
     "aisvs": Column("text", "Requirements of OWASP AISVS.", "", "none fits"),
     "stride_beyond": Column(
@@ -102,6 +104,16 @@ REGISTER_TABLE: Final[Mapping[str, Column]] = {
         "Letters of `stride` that STRIDE by element does not give to such an element.",
         "",
         "there are none",
+    ),
+    "hipaa_titles": Column("text", "The title of each provision of `hipaa`.", "", "none fits"),
+    "hipaa_conditions": Column(
+        "text",
+        "The fact without which a conditional provision of `hipaa` does not bear on the threat.",
+        "",
+        "none is conditional",
+    ),
+    "hipaa_reasons": Column(
+        "text", "Why each provision of `hipaa` bears on the threat.", "", "none fits"
     ),
 }
 OF_DESIGN: Final[Mapping[str, Column]] = {
@@ -320,11 +332,19 @@ def cells(row: RegisterRow) -> TableRow:
         "owasp": " ".join(row.owasp),
         "atlas": "; ".join(row.atlas),
         "nist_aml": " ".join(row.nist_aml),
-        "hipaa": "; ".join(row.hipaa),
+        "hipaa": "; ".join(f"{one.cite} ({one.relevance})" for one in row.hipaa),
         "ai_rmf": "; ".join(row.ai_rmf),
         "aisvs": " ".join(row.aisvs),
         "stride_beyond": " ".join(row.stride_beyond),
+        "hipaa_titles": _of_each((one.cite, one.title) for one in row.hipaa),
+        "hipaa_conditions": _of_each((one.cite, one.condition) for one in row.hipaa),
+        "hipaa_reasons": _of_each((one.cite, one.why) for one in row.hipaa),
     }
+
+
+def _of_each(texts: Iterable[tuple[str, str]]) -> str:
+    """Texts on several provisions in one cell; one without a text is left out."""
+    return " | ".join(f"{cite}: {text}" for cite, text in texts if text)
 
 
 def _design(assessment: Assessment) -> Node:

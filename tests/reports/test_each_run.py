@@ -113,7 +113,11 @@ def test_a_run_has_its_controls_and_what_differs() -> None:
         ("epsilon", 3.25, "privacy spent \N{GREEK SMALL LETTER EPSILON} = 3.25"),
         ("image_psnr", 21.5, "peak signal-to-noise ratio of guessed images 21.5 dB"),
         ("update_error", 0.02, "error of the best recovered update 0.02 (relative length)"),
-        ("residual_freedom", -12.0, "training records beyond the parameters of the model \N{MINUS SIGN}12"),
+        (
+            "residual_freedom",
+            -12.0,
+            "training records beyond the parameters of the model \N{MINUS SIGN}12",
+        ),
         ("auroc", 0.8, "AUROC 0.800"),
     ],
 )

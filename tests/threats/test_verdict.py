@@ -284,8 +284,8 @@ def test_a_claim_is_stated_once(tmp_path: Path) -> None:
     texts = [json.loads(line)["text"] for line in before.splitlines()]
     assert "accuracy: the mean loss of AUROC is at most 0.05 under THR-BYZ by hostile" in texts
     assert (
-        "With the stack robust, sign_flip by hostile lowers the AUROC by 0.05 or more in at least"
-        " 5% of runs."
+        "With the stack robust, sign flipping by hostile lowers the AUROC by 0.05 or more in at"
+        " least 5 % of runs."
     ) in texts
 
 
