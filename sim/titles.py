@@ -146,7 +146,7 @@ def posing(title: str) -> str | None:
     if (ours := _taken().get(_letters(title))) is not None:
         return f"looks like {cut(ours)!r}"
     mixed = next(filter(_is_mixed, re.findall(r"\w+", unicodedata.normalize("NFKC", title))), None)
-    return None if mixed is None else f"mixes scripts within the word {ascii(cut(mixed))}"
+    return None if mixed is None else f"mixes scripts within the word {cut(mixed)!a}"
 
 
 def stored(node: object) -> dict[str, dict[str, Title]]:

@@ -112,11 +112,13 @@ class Claim(Fact):
     """The metric that is claimed about."""
     text: str
     """The claim in words."""
+    material: float | None
+    """The loss that counts; None where records or updates are counted."""
 
     @property
     def id(self) -> str:
-        """The claim's id, which follows from its content."""
-        return "CL-" + digest(self.model_dump())
+        """The claim's id, which follows from its content, in whatever words."""
+        return "CL-" + digest(self.model_dump(exclude={"text"}))
 
 
 class Statement(Fact):
@@ -199,6 +201,7 @@ def claim(
         stack=stack,
         attack=attack,
         metric=measured.metric,
+        material=None if measured.is_counted else drop,
         text=f"{text} in at least {share(RARE)} of {_units(measured)}.",
     )
 
@@ -325,7 +328,7 @@ def _magnitudes(
             asked.append(measured)
         worst = _worst(cell, asked)
         if worst is not None:
-            found.append(_magnitude(kind, metric, worst, design))
+            found.append(_magnitude(kind, worst[0], worst[1], design))
     return tuple(found)
 
 
@@ -344,15 +347,16 @@ def _records_in_scope(design: Design, run: RunRecord) -> int:
     return sum(one.n_train + one.n_test for one in run.hospitals)
 
 
-def _worst(cell: Cell, asked: Sequence[Measured]) -> float | None:
-    """The loss at its worst, over several metrics; infinite where a model gives no figure."""
+def _worst(cell: Cell, asked: Sequence[Measured]) -> tuple[str, float] | None:
+    """The metric whose loss is worst, with that loss; infinite where a model gives no figure."""
     found = []
     for measured in asked:
         lost = losses(cell, measured)
         values = [*lost.known.values(), *[float("inf")] * len(lost.unknown)]
         if values:
-            found.append(float(np.quantile(values, WORST, method="higher")))
-    return max(found, default=None)
+            worst = float(np.quantile(values, WORST, method="higher"))
+            found.append((measured.metric, worst))
+    return max(found, key=lambda one: one[1], default=None)
 
 
 def _magnitude(kind: Kind, metric: str, value: float, design: Design) -> Magnitude:
@@ -427,7 +431,7 @@ def _text(
             f" runs {named(used)}."
         )
     lacks = f"left no {METRICS[measured.metric].text} to compare"
-    unknown = f", and {trials.unknown} more {lacks}" if trials.unknown else ""
+    unknown = f"; {trials.unknown} of them {lacks}" if trials.unknown else ""
     lost = losses(cell, measured)
     change = "loss" if METRICS[measured.metric].harm == "lower" else "rise"
     worst = f" The largest {change} was {figure(max(lost.known.values()))}." if lost.known else ""

@@ -18,6 +18,7 @@ from sim.errors import InputError
 from sim.evidence import EVIDENCE, Chain
 from sim.evidence.columns import Column
 from sim.evidence.spreadsheet import rows as spreadsheet_rows
+from sim.evidence.written import count
 from sim.types import Node, TableRow
 from threats import claims
 from threats.assessment import Assessment, RegisterRow
@@ -253,16 +254,21 @@ def register_csv(assessment: Assessment) -> bytes:
 
 
 def _summary(assessment: Assessment) -> Iterator[str]:
-    counts = Counter(one.outcome for one in assessment.criteria)
+    counts = Counter[str](one.outcome for one in assessment.criteria)
     n = len(assessment.criteria)
-    parts = [
-        f"{counts['met']} of {n} are met",
-        f"{counts['not_met']} are not met",
-        f"{counts['inconclusive']} are not decided",
-    ]
+    words = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
+    if n == 0:
+        parts = ["it has none"]
+    elif n == 1:
+        parts = [f"its only criterion is {words[assessment.criteria[0].outcome]}"]
+    else:
+        some = f"{counts['met'] or 'none'} of {n}"
+        parts = [f"{some} {'is' if counts['met'] < 2 else 'are'} met"]
+        others = [(counts[key], words[key]) for key in ("not_met", "inconclusive") if counts[key]]
+        parts += [f"{count(number, 'is', 'are')} {text}" for number, text in others]
     design = (
         f"the design {assessment.design}, version {assessment.version},"
-        f" with the stack {assessment.stack}"
+        f" with the stack {assessment.stack},"
     )
     result = RESULT[assessment.outcome].format(design)
     yield f"{result[0].upper()}{result[1:]}: {', '.join(parts)}."
@@ -270,14 +276,15 @@ def _summary(assessment: Assessment) -> Iterator[str]:
         yield one.text
     threats = [row for row in assessment.rows if row.kind == "threat"]
     statuses = Counter(row.status for row in threats)
-    shown = ", ".join(f"{count} {STATUS[status]}" for status, count in statuses.items())
-    yield f"The register has {len(threats)} rows of threats: {shown}. What is not measured is open."
+    shown = ", ".join(f"{number} {STATUS[status]}" for status, number in statuses.items())
+    rows = count(len(threats), "row of a threat", "rows of threats")
+    yield f"The register has {rows}: {shown}. What is not measured is open."
     known = [row for row in threats if row.adjusted is not None]
     for row in known[:3]:
         yield f"{row.name} ({row.id}): {row.residual} {row.text}"
     yield (
-        f"All of this stands on {assessment.n_runs} runs in {EVIDENCE}, whose last line has the"
-        f" hash {assessment.head}."
+        f"All of this stands on {count(assessment.n_runs, 'run')} in {EVIDENCE}, whose last line"
+        f" has the hash {assessment.head}."
     )
     yield NOTICE
 

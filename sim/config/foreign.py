@@ -165,7 +165,7 @@ def _check_title(path: Path, text: str) -> None:
     """Refuse a title that a reader could take for one of the project's own."""
     title = titles.stated(text)
     if title is not None and (reason := titles.posing(title.title)) is not None:
-        raise _wrong(path, f"its title {ascii(title.title)} {reason}; expected another title")
+        raise _wrong(path, f"its title {title.title!a} {reason}; expected another title")
 
 
 def _loaded(path: Path, text: str) -> Any:

@@ -183,7 +183,7 @@ def test_a_folder_with_a_title_that_looks_like_one_of_the_project_is_refused_in_
         foreign.check(str(tmp_path))
     text = str(caught.value)
     assert text == (
-        f"--config-dir={tmp_path / 'defense' / 'mine.yaml'}: its title {ascii(title.strip())}"
+        f"--config-dir={tmp_path / 'defense' / 'mine.yaml'}: its title {title.strip()!a}"
         " looks like 'Krum'; expected another title"
     )
 

@@ -216,6 +216,8 @@ def test_a_mark_that_works_is_harm_though_no_auroc_changes() -> None:
     assert row.adjusted is not None
     assert (row.adjusted.upper.impact, row.color) == ("very_high", "red")
     assert "backdoor" in row.text
+    (harm,) = [one for one in row.magnitudes if one.kind == "integrity"]
+    assert harm.metric == "backdoor_success"
 
 
 def test_an_attack_that_leaves_no_model_counts_as_a_success_for_the_upper_bound() -> None:
@@ -225,7 +227,7 @@ def test_an_attack_that_leaves_no_model_counts_as_a_success_for_the_upper_bound(
     assert one.upper > 0.6
     assert one.lower == 0.0
     assert max(one.magnitudes, key=lambda found: found.level == "very_high").level == "very_high"
-    assert "and 1 more left no AUROC to compare" in one.text
+    assert "; 1 of them left no AUROC to compare" in one.text
 
 
 # Monotonicity
@@ -354,7 +356,8 @@ def test_a_run_beyond_the_declared_powers_is_refused(
 def test_a_power_that_nobody_declared_is_refused_with_its_name() -> None:
     hostile = make_design().adversary("hostile")
     with pytest.raises(
-        InputError, match=r"of sign_flip\+label_flip use: it takes .* \(control_labels\), which hostile lacks"
+        InputError,
+        match=r"of sign_flip\+label_flip use: .* \(control_labels\), which hostile lacks",
     ):
         refuse_beyond(["sign_flip", "label_flip"], {}, 1, hostile, CATALOG)
 
@@ -374,8 +377,8 @@ def test_an_attack_that_knew_less_than_it_may_is_a_limit() -> None:
     made = assessed(pairs("sign_flip", [0.0] * 5), plan=PLAN)
     limits = statement_of(made, row_of(made, "THR-BYZ")).limits
     assert (
-        "the attack knew its own update only; the adversary may know the updates of all hospitals, and the defense"
-        in limits
+        "the attack knew its own update only; the adversary may know the updates of all hospitals,"
+        " and the defense" in limits
     )
 
 
@@ -544,3 +547,11 @@ def test_runs_may_name_the_defense_of_a_stack_in_another_way() -> None:
     plan = Plan(labels={"robust": "median+aggregator"}, needed=SIGN_FLIP)
     assert row_of(assessed(records, plan=plan), "THR-BYZ").status == "measured"
     assert row_of(assessed(records, plan=PLAN), "THR-BYZ").status == "not_tested"
+
+
+def test_a_claim_keeps_its_id_in_other_words_and_gets_another_with_another_loss() -> None:
+    made = assessed(pairs("sign_flip", [0.1, 0.2, 0.0, 0.0, 0.0]), plan=PLAN)
+    one = statement_of(made, row_of(made, "THR-BYZ")).claim
+    assert one.model_copy(update={"text": "other words"}).id == one.id
+    assert one.model_copy(update={"material": 0.1}).id != one.id
+    assert one.attack == "sign_flip"

@@ -112,7 +112,7 @@ def test_an_attack_that_takes_more_knowledge_than_its_adversary_has_is_not_neede
 @pytest.mark.parametrize(
     ("changes", "given", "expected"),
     [
-        ({"acceptance": [designs.criterion(threat="THR-BYZ")]}, {}, "it takes the power to change the update that a hospital sends (modify_update)"),
+        ({"acceptance": [designs.criterion(threat="THR-BYZ")]}, {}, "sends (modify_update)"),
         ({"acceptance": [designs.criterion(threat="THR-DBA")], "powers": [
             "control_training_data", "control_labels",
         ]}, {}, "2 parties that act together"),
