@@ -468,8 +468,8 @@ def _limits(
     if all(run.public for run in used):
         limits.append("public data: the consortium's own may differ")
     if "modify_update" in powers and knew != adversary.knowledge:
-        told, may = (named_.knowledge(level).title for level in (knew, adversary.knowledge))
-        limits.append(f"the attack knew {told}; the adversary may know {may}")
+        knew_what, may = (named_.knowledge(level).title for level in (knew, adversary.knowledge))
+        limits.append(f"the attack knew {knew_what}; the adversary may know {may}")
     if measured.is_counted:
         limits.append(LINKED[RECOVERED[measured.metric]])
     elif measured.control == "undefended":
