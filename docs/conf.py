@@ -42,13 +42,15 @@ html_theme_options = {
 html_sidebars = {"**": ["search-field", "sidebar-nav-bs"]}
 templates_path = ["site/templates"]
 
-LISTED = re.compile(r"(?m)^- \[[^\]]+\]\(([\w./-]+)\.md\)")
+LISTED = re.compile(r"(?m)^- \[([^\]]+)\]\(([\w./-]+)\.md\)")
 
 
 def with_contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Make the pages that an index lists its contents, which the navigation shows."""
+    """Make the pages that an index lists its contents, which the navigation shows by the names that
+    they have in the list.
+    """
     if page.endswith("/index"):
-        listed = "\n".join(LISTED.findall(source[0]))
+        listed = "\n".join(f"{name} <{place}>" for name, place in LISTED.findall(source[0]))
         source[0] += f"\n\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
 
 
