@@ -20,7 +20,8 @@ HEADS_ALONE = """() => [...document.querySelectorAll("table")].filter(one => one
     .filter(head => {
         const cells = [...table.tBodies].flatMap(body => [...body.rows])
             .map(row => row.cells[head.cellIndex]).filter(Boolean);
-        return cells.some(one => one.textContent.trim()) && !cells.some(one => one.innerText.trim());
+        const filled = text => cells.some(one => text(one).trim());
+        return filled(one => one.textContent) && !filled(one => one.innerText);
     })
     .map(head => `${table.caption.textContent}: ${head.textContent}`))"""
 STRONG = """all => all.filter(one => getComputedStyle(one).opacity > .5)
