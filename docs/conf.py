@@ -29,6 +29,7 @@ html_use_index = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_persistent": [],
+    "search_bar_text": "Search",
     "navbar_end": ["theme-switcher"],
     "primary_sidebar_end": [],
     "article_header_end": [],
