@@ -35,7 +35,7 @@ HEAD: Final = re.compile(r"# (title|plain): (.*\S)")
 
 @dataclass(frozen=True)
 class Title:
-    """What people call a choice, in the middle of a sentence, and one sentence on what it does.
+    """The name of a choice for use within a sentence, and one sentence on what it does.
 
     >>> Title("sign flipping", "Hostile hospitals send their updates turned around.").title
     'sign flipping'

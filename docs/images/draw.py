@@ -174,7 +174,7 @@ def _beside(axes: Axes, rows: pl.DataFrame, column: str, color: str = "") -> Non
         )
     axes.set_xticks(
         range(len(attacks)),
-        [textwrap.fill(words.attack(name).replace("+", " + "), 18) for name in attacks],
+        [textwrap.fill(words.attack(name).replace("+", " + "), 16) for name in attacks],
         fontsize=7.5,
     )
     guide(axes, "y")
