@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from reports.analysis.seen import Seen
-from reports.text import answer, words
+from reports.text import answer, exposed, words
 from sim.evidence import RunRecord
 from threats.assessment import Assessment, RegisterRow
 from threats.criteria import Judged, wording
@@ -98,7 +98,7 @@ def _level(row: RegisterRow) -> int:
 def read_and_paid(records: Sequence[RunRecord]) -> str:
     """The sentence on what was read of patients, and which hospital pays for the stack."""
     seen = Seen(records)
-    read = answer.read(seen).removesuffix(".")
+    read = exposed.sentence(seen).removesuffix(".")
     pays = answer.pays(seen)
     return f"{read}; {pays[:1].lower()}{pays[1:]}"
 

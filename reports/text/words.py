@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
@@ -182,6 +182,11 @@ def attack_first(name: str) -> str:
 def defense_first(name: str) -> str:
     """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
     return start(defense(name)) if titles.explained("defense", name) else name
+
+
+def sentence(parts: Sequence[str]) -> str:
+    """The clauses as one sentence."""
+    return f"{start('; '.join(parts))}."
 
 
 def start(text: str) -> str:
