@@ -8,7 +8,7 @@ import pytest
 import sim.types
 from attacks.poison.backdoor import Backdoor
 from sim.datasets.digits import Digits
-from sim.datasets.encoding import decode, matches
+from sim.datasets.encoding import decode, matching
 from sim.errors import InputError
 from sim.types import ImageSchema, Records, TableSchema
 from tests.federation import experiment
@@ -41,8 +41,7 @@ def test_a_pixel_is_0_for_the_lowest_value_and_1_for_the_highest() -> None:
     row = np.linspace(0, 1, 12)
     shown = decode(COLOR, row)
     assert (float(shown["pixel_0_0_0"]), float(shown["pixel_1_2_1"])) == (-1.0, 3.0)
-    assert matches(COLOR, row, row + 1e-6)
-    assert not matches(COLOR, row, row + 0.01)
+    assert matching(COLOR, row, row + np.array([[1e-6], [0.01]])).tolist() == [True, False]
 
 
 def test_a_corner_holds_the_pixels_of_every_plane() -> None:
