@@ -1,11 +1,8 @@
 """What a record is, is stated by its data set and never read from the names of columns."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-import sim.types
 from attacks.poison.backdoor import Backdoor
 from sim.datasets.digits import Digits
 from sim.datasets.encoding import decode, matching
@@ -14,10 +11,6 @@ from sim.types import ImageSchema, Records, TableSchema
 from tests.federation import experiment
 
 COLOR = ImageSchema(height=2, width=3, channels=2, low=-1.0, high=3.0)
-
-
-def test_the_examples_of_the_shapes_are_true() -> None:
-    assert doctest.testmod(sim.types) == doctest.TestResults(failed=0, attempted=2)
 
 
 def test_every_data_set_states_what_a_record_is() -> None:
