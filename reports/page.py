@@ -214,9 +214,11 @@ def drawings(
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     by_round = tables.curves([record for record in trained if record.attack in panels])
     yield from _in_parts("convergence", multiples.convergence, by_round, looks=looks)
-    inversions = tables.inversions(records).drop_nulls(["rate", "summed"])
+    inversions = tables.inversions(records).drop_nulls("rate")
     if not inversions.is_empty():
         yield "reconstruction", _make(charts.reconstruction, inversions, looks=looks)
+    if not inversions.drop_nulls("summed").is_empty():
+        yield "leakage", _make(charts.leakage, inversions, looks=looks)
     if not (clips := tables.clips(records)).is_empty():
         yield "clip_over_rounds", _make(privacy.clip_over_rounds, clips)
     if asked := membership.cells(records):

@@ -27,6 +27,7 @@ from reports.analysis import (
 from reports.analysis.seen import Seen
 from reports.analysis.undefined import Refused
 from reports.text import words
+from reports.text.steps import Step
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
@@ -86,7 +87,7 @@ def ending(
     """
     manifest = {"command": command, "refused": refused}
     top = story.top(records, Seen(breakdown.in_focus(records)), manifest)
-    steps = [f"{one.name} ({one.urgent}): {one.text}" for one in top.acting[:MOST_STEPS]]
+    steps = [_step(one) for one in top.acting[:MOST_STEPS]]
     more = len(top.acting) - len(steps)
     steps += [f"{words.count(more, 'more row')} in the report."] if more > 0 else []
     n = sum(not one.partly for one in top.untested)
@@ -99,6 +100,12 @@ def ending(
         *listed("Next", steps, width),
     ]
     return Group(*parts)
+
+
+def _step(one: Step) -> str:
+    """A row to act on, with the command that goes with it."""
+    text = f"{one.name} ({one.urgent}): {one.text}"
+    return f"{text} The command: {one.command}" if one.command else text
 
 
 def listed(

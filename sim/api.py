@@ -454,11 +454,13 @@ def _read(place: Path, folder: Path | None) -> Results:
 def _json(place: Path, name: str) -> Node | None:
     """The object of a file of a folder; None without the file."""
     try:
-        with os.fdopen(files.opened(place / name), "rb") as file:
-            found = json.loads(file.read())
+        found = json.loads(files.content(place / name))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        expected = f"expected {name} to be a file ({error.strerror})"
+        raise InputError("folder", place, expected) from None
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise InputError("folder", place, f"expected one JSON object in {name}")

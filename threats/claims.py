@@ -7,7 +7,6 @@ was written anew as a whole; for that its last hash has to be compared with a co
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -103,9 +102,10 @@ def stated(folder: Path) -> dict[str, int]:
 def _lines(path: Path) -> list[bytes]:
     """The whole lines of a file; none of a file that is not there."""
     try:
-        with os.fdopen(files.opened(path), "rb") as file:
-            return [line for line in file if line.endswith(b"\n")]
+        content = files.content(path)
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InputError("folder", path.parent, f"expected {CLAIMS} to be a file") from error
+        expected = f"expected {CLAIMS} to be a file ({error.strerror})"
+        raise InputError("folder", path.parent, expected) from error
+    return [line + b"\n" for line in content.split(b"\n")[:-1]]

@@ -166,9 +166,10 @@ def _searched(folder: Path, design: Design) -> Searched | None:
 
 def _parsed(folder: Path, name: str) -> Node:
     try:
-        with os.fdopen(files.opened(folder / name), "rb") as file:
-            found = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(files.content(folder / name))
+    except OSError as error:
+        raise _wrong(folder, f"{name} to be a file ({error.strerror})") from None
+    except (ValueError, RecursionError):
         raise _wrong(folder, f"{name} as wardround validate writes it") from None
     if not isinstance(found, dict):
         raise _wrong(folder, f"{name} to be one JSON object")

@@ -326,6 +326,7 @@ def _judged(
         and lost == regained == 0
         and max(map(abs, interval)) < material
         and not any(is_material(abs(one), material) for one in harms)
+        and len(harms) not in range(1, intervals.LEAST_WITHIN)
     )
     return {"outcome": outcome, "within": within}
 

@@ -176,37 +176,44 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
 def sureness(records: Sequence[RunRecord]) -> list[str]:
     """Sentences on how many guesses about rows of tables are right, and whether the attacker knows.
 
-    There is a sentence for each attack and defense, over all seeds.
+    There is a sentence for each attack, over all seeds; defenses with the same figures share one.
     """
-    texts = []
+    alike: dict[tuple[str, str], list[str]] = {}
     for (attack, defense), scores in _field_scores(records).items():
-        n = sum(len(one.hospital) for one in scores)
-        right, shuffled, random, typical = (
-            sum(sum(side.right) for side in sides) / n
-            for sides in zip(
-                *((one.guess, one.shuffled, one.random, one.typical) for one in scores), strict=True
-            )
+        alike.setdefault((attack, _sure_of(scores)), []).append(defense)
+    return [
+        f"{words.attack_first(attack)} {words.listed(words.under(one) for one in defenses)}: {text}"
+        for (attack, text), defenses in alike.items()
+    ]
+
+
+def _sure_of(scores: Sequence[FieldScores]) -> str:
+    """What the guesses of one attack under one defense get right."""
+    n = sum(len(one.hospital) for one in scores)
+    right, shuffled, random, typical = (
+        sum(sum(side.right) for side in sides) / n
+        for sides in zip(
+            *((one.guess, one.shuffled, one.random, one.typical) for one in scores), strict=True
         )
-        exact = sum(sum(one.guess.exact) for one in scores)
-        singled = sum(sum(one.guess.singled_out) for one in scores)
-        text = (
-            f"{words.attack_first(attack)}, {words.defense(defense)}: {words.share(right)} of the"
-            f" fields of {n}"
-            f" attacked records were guessed right, {words.share(shuffled)} from shuffled updates;"
-            f" rows drawn at random from the hospital have {words.share(random)} right, typical"
-            f" ones {words.share(typical)}. All fields of {exact} records were right; {singled}"
-            " were singled out among all records of the consortium."
+    )
+    exact = sum(sum(one.guess.exact) for one in scores)
+    singled = sum(sum(one.guess.singled_out) for one in scores)
+    text = (
+        f"{words.share(right)} of the fields of {n:,} attacked records were guessed right,"
+        f" {words.share(shuffled)} from shuffled updates; rows drawn at random from the hospital"
+        f" have {words.share(random)} right, typical ones {words.share(typical)}. All fields of"
+        f" {exact:,} records were right; {singled:,} were singled out among all records of the"
+        " consortium."
+    )
+    surest = [one.surest for one in scores if one.surest is not None]
+    others = [one.least_sure for one in scores if one.least_sure is not None]
+    if surest and others:
+        text += (
+            " Of the half of which the attacker was surest,"
+            f" {words.share(sum(surest) / len(surest))} were right, of the other half"
+            f" {words.share(sum(others) / len(others))}."
         )
-        surest = [one.surest for one in scores if one.surest is not None]
-        others = [one.least_sure for one in scores if one.least_sure is not None]
-        if surest and others:
-            text += (
-                f" Of the half of which the attacker was surest,"
-                f" {words.share(sum(surest) / len(surest))} were right, of the other half"
-                f" {words.share(sum(others) / len(others))}."
-            )
-        texts.append(text)
-    return texts
+    return text
 
 
 def _field_scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[FieldScores]]:

@@ -11,6 +11,7 @@ from sim import titles
 from sim.evidence.protection import epsilon as epsilon
 from sim.evidence.written import NONE as NONE
 from sim.evidence.written import change as change
+from sim.evidence.written import half_up
 from sim.evidence.written import share as share
 from sim.evidence.written import signed_points as signed_points
 from sim.titles import attack as attack
@@ -25,7 +26,7 @@ SHOWN: Final[Mapping[str, str]] = {  # what the runs of a row show
 
 def score(value: float | None) -> str:
     """A score between 0 and 1 with three digits."""
-    return NONE if value is None else f"{value:.3f}"
+    return NONE if value is None else half_up(value, ".3f")
 
 
 def defined(value: float | None) -> str:
@@ -45,7 +46,7 @@ def equal_shares(value: float | None) -> str:
     """An influence or a weight in units of an equal share, with two digits."""
     if value is None:
         return NONE
-    return f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+    return half_up(value, ".2f").replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
 
 
 def equal_shares_span(low: float | None, high: float | None) -> str:
@@ -79,7 +80,7 @@ def share_span(low: float | None, high: float | None) -> str:
 
 def number(value: float) -> str:
     """A mean count: ``1``, ``8.5``."""
-    return f"{value:.1f}".removesuffix(".0")
+    return half_up(value, ".1f").removesuffix(".0")
 
 
 def not_decided(n: int) -> str:

@@ -34,6 +34,7 @@ DEPENDENCIES = (
     "pydantic", "polars", "matplotlib",
 )  # fmt: skip
 
+MOST_BYTES: Final = 2**24  # of a manifest; that of the largest comparison has some 8 million
 NO_COMPARISON = "of audits and of sweeps"
 TABLE: Final[Mapping[str, Column]] = {
     "command": Column("text", "The command that repeats it."),
@@ -103,14 +104,14 @@ def manifest_of(folder: Path) -> Node:
     another type than a page can show.
     """
     try:
-        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
-            found = json.loads(file.read())
+        found = json.loads(files.content(folder / MANIFEST, MOST_BYTES))
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError as error:
         raise InputError(MANIFEST, f"line {error.lineno}", "expected JSON") from None
     except (OSError, ValueError, RecursionError) as error:
-        expected = f"expected a file of JSON that can be read ({type(error).__name__})"
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        expected = f"expected a file of JSON that can be read ({reason})"
         raise InputError(MANIFEST, folder / MANIFEST, expected) from None
     if not isinstance(found, dict):
         raise InputError(MANIFEST, type(found).__name__, "expected one JSON object")

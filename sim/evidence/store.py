@@ -50,7 +50,7 @@ def head(folder: Path, name: str = EVIDENCE) -> Node:
         with os.fdopen(files.opened(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - sealed.SEAL_BYTES))
-            return {"bytes": size, "hash": sealed.last_hash(file.read())}
+            return {"bytes": size, "hash": sealed.last_hash(file.read(sealed.SEAL_BYTES))}
     except FileNotFoundError:
         return {"bytes": 0, "hash": sealed.FIRST}
     except (sealed.BrokenError, OSError) as error:
@@ -193,8 +193,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
 def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
     """Size and hash of a kind of evidence by the folder's manifest; None where it has neither."""
     try:
-        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
-            stated = json.loads(file.read()).get(evidence)
+        stated = json.loads(files.content(folder / MANIFEST)).get(evidence)
     except (OSError, ValueError, AttributeError, RecursionError):
         return None  # whoever shows the manifest states what is wrong with it
     if not isinstance(stated, dict):

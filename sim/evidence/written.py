@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
 NONE: Final = "\N{EN DASH}"
@@ -11,7 +12,7 @@ def change(value: float | None) -> str:
     """A signed difference of scores with three digits and a true minus sign; no sign on zero."""
     if value is None:
         return NONE
-    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "0.000" if abs(value) < 0.0005 else _signed(half_up(value, "+.3f"))
 
 
 def share(value: float | None) -> str:
@@ -22,10 +23,27 @@ def share(value: float | None) -> str:
     if 0 < percent < 0.05 or 99.95 < percent < 100:
         return "under 0.1 %" if percent < 1 else "over 99.9 %"
     if percent < 9.95:
-        return f"{percent:.2g} %"
-    return f"{percent:.0f} %" if percent < 99 or percent == 100 else f"{percent:.1f} %"
+        text = half_up(percent, ".2g")
+        return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+    return f"{half_up(percent, '.0f' if percent < 99 or percent == 100 else '.1f')} %"
 
 
 def signed_points(value: float) -> str:
     """A difference of rates in percentage points without the word; no sign on zero."""
-    return "0.0" if abs(value) < 0.0005 else f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return "0.0" if abs(value) < 0.0005 else _signed(half_up(100 * value, "+.1f"))
+
+
+def half_up(value: float, form: str) -> str:
+    """A number in a ``form`` as of ``format``, with halves rounded away from 0, as people round.
+
+    Digits beyond the twelfth, which arithmetic of floats leaves behind, do not count.
+
+    >>> half_up(12.5, ".0f"), f"{12.5:.0f}"
+    ('13', '12')
+    """
+    with localcontext(rounding=ROUND_HALF_UP):
+        return format(Decimal(f"{value:.12g}"), form)
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")

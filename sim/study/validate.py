@@ -164,8 +164,7 @@ def check_folder(folder: Path, asked: Asked) -> None:
             raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")
         return
     try:
-        with os.fdopen(files.opened(path), "rb") as file:
-            digest = json.loads(file.read())["digest"]
+        digest = json.loads(files.content(path))["digest"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         digest = "unreadable"
     if digest != asked.design.digest:
