@@ -1,4 +1,4 @@
-"""Where the panels of a figure stand: a grid with room for what is written beside them.
+"""The layout of a figure's panels: a grid with room for what is written beside them.
 
 Matplotlib's constrained layout gives the same, but measures each text some ten times, then and when
 the figure is drawn, which took a third of the time of a figure.
