@@ -20,7 +20,7 @@ from sim import plugins
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.kinds import KINDS
-from sim.study.run import run
+from sim.study.run import ATTACK_FREE, STANDARD, run
 from tests import ROOT
 from tests.documented import PAGES, files, of_program, written
 from tests.federation import experiment
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.xdist_group("documents")
 GUIDE = ROOT / "CONTRIBUTING.md"
 SMALL = ("consortium=heart12", "model=logistic", "training.rounds=2")
 CODE = ("sim", "clients", "aggregators", "attacks", "threats", "reports", "benchmarks")
+NUMBERS = {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen"}
 FOLDERS = tuple(f"{name}/" for name in (*CODE, "conf", "tests", "docs", ".ci"))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -253,6 +254,14 @@ def test_the_guide_states_which_forms_have_a_data_sheet() -> None:
     assert "`about` is part of all forms but those of data sets, models and tracking" in (
         GUIDE.read_text(encoding="utf-8")
     )
+
+
+def test_the_page_names_every_observer_of_a_run() -> None:
+    page = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8")
+    text = page.partition("## Observers")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", text))
+    assert {kind.__name__ for kind in (*STANDARD, *ATTACK_FREE)} <= named
+    assert f"Every run has {NUMBERS[len(STANDARD)]}:" in text
 
 
 def _members(form: type) -> set[str]:
