@@ -69,5 +69,5 @@ def page(template: str, **values: object) -> str:
 
 @cache
 def script() -> str:
-    """What every page runs in a browser."""
+    """The script that every page runs in a browser."""
     return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")

@@ -68,7 +68,7 @@ class Group:
 
     @property
     def shown(self) -> str | None:
-        """What the runs of the stack show: the worst of its statements; None without one."""
+        """The statement on the runs of the stack: the worst of its statements; None without one."""
         results = {one.result for one in self.adjusted}
         if not results:
             return None
@@ -78,7 +78,7 @@ class Group:
 
     @property
     def anchor(self) -> str:
-        """Where it stands on the page."""
+        """The anchor of the group on the page."""
         return f"row-{self.row.threat}-{self.row.adversary}"
 
 
@@ -93,7 +93,7 @@ class Asked:
 
     @property
     def wording(self) -> str:
-        """What it asks."""
+        """The wording of the criterion."""
         return wording(self.criterion)
 
     @property
@@ -103,7 +103,7 @@ class Asked:
 
     @property
     def bar(self) -> tuple[float, float]:
-        """Where the bounds stand in the picture; one that is not there is at the picture's end."""
+        """The places of the bounds in the picture; a missing one is at the picture's end."""
         assert self.decisive is not None
         low, high = self.scale
         lower = low if self.decisive.lower is None else self.decisive.lower
@@ -112,7 +112,7 @@ class Asked:
 
     @property
     def counted(self) -> str:
-        """How much was tried of the attack that decides."""
+        """The extent of the trials of the attack that decides."""
         assert self.decisive is not None
         n = len(self.decisive.seeds)
         seeds = f"{n} seed" + ("" if n == 1 else "s")
@@ -127,14 +127,14 @@ class Asked:
         return list(map(words.attack, found))
 
     def place(self, value: float) -> float:
-        """Where a value stands in the picture of the criterion, in percent."""
+        """The place of a value in the picture of the criterion, in percent."""
         low, high = self.scale
         return round(100 * (min(high, max(low, value)) - low) / (high - low), 1)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What may happen to an element of one letter of STRIDE: groups, or why there is none.
+    """The threats of one letter of STRIDE to an element: groups, or why there is none.
 
     ``beyond``: STRIDE by element does not give the letter to an element of this kind.
     """
@@ -174,7 +174,7 @@ def write_validation(folder: Path, chain: Chain) -> Path:
 
 
 def makers(found: Stored) -> Iterator[tuple[str, Make]]:
-    """How each figure of the page is made, by file name: the risks, and a search's tradeoff."""
+    """The function of each figure of the page, by file name: the risks, and a search's tradeoff."""
     risks = _risks(_groups(found.assessment))
     if not risks.is_empty():
         yield RISKS, partial(risk_matrix, risks)

@@ -59,7 +59,7 @@ EAST_ASIAN: Final = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMO
 
 @dataclass(frozen=True)
 class Title:
-    """What people call a choice, in the middle of a sentence, and one sentence on what it does.
+    """The name of a choice for use within a sentence, and one sentence on what it does.
 
     >>> Title("sign flipping", "Hostile hospitals send their updates turned around.").title
     'sign flipping'

@@ -1,4 +1,4 @@
-"""Which threats bear on which elements of a design, by which adversaries: powers decide.
+"""The threats that bear on each element of a design, and by which adversaries: powers decide.
 
 What does not apply keeps its reason as a code, so that nobody has to guess why a row is not there.
 """
@@ -58,7 +58,7 @@ class Excluded(Fact):
 
 
 def applicable(design: Design, catalog: Catalog) -> tuple[list[Subject], list[Excluded]]:
-    """What applies to a design, in the order of the catalog, and what does not."""
+    """The threats that apply to a design, in the order of the catalog, and those that do not."""
     subjects: list[Subject] = []
     excluded: list[Excluded] = []
     for threat in catalog.threats:

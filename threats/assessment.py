@@ -40,7 +40,7 @@ VERDICT: Final = "verdict"  # what a decision about the whole names in place of 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an assessment expects of its runs.
+    """The runs that an assessment expects.
 
     ``labels``: how the runs name the defense of each stack, where that is not ``Stack.defense``.
     ``needed``: attacks that have to be tried, by threat and adversary; those that are not there are
@@ -77,7 +77,7 @@ class Range(Fact):
 
 
 class DecisionField(Fact):
-    """What a named person decided, or that nobody has."""
+    """The decision of a named person, or that nobody has decided."""
 
     decision: Literal["accept", "mitigate", "transfer", "avoid"] | None
     """The decision; None where nobody has decided."""
@@ -195,7 +195,7 @@ def assess(
     on: datetime.date | None = None,
     stack: str | None = None,
 ) -> Assessment:
-    """What ``chain`` shows of a design.
+    """The assessment of a design from the evidence of ``chain``.
 
     ``claims``: for each claim that was stated, the bytes of evidence at that time. ``on``: the day
     on which decisions are in force or over; today. ``stack``: in place of the declared one.

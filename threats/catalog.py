@@ -206,7 +206,7 @@ class Catalog(Fact):
     answers: tuple[Answer, ...]
 
     def powers_of(self, threat: Threat) -> Alternatives:
-        """What an adversary must be able to do, each alternative enough; empty: nothing."""
+        """The powers that an adversary must have, each alternative enough; empty: nothing."""
         if not threat.attacks:
             return threat.powers
         found = (powers for name in threat.attacks for powers in self.attack(name).powers)

@@ -28,7 +28,7 @@ Figure = tuple[float, float, float]  # an estimate, and its bounds on either sid
 
 
 class Tried(Fact):
-    """What the runs of one attack show of a criterion."""
+    """The figures of a criterion in the runs of one attack."""
 
     attack: str
     """The name of the attack."""
@@ -92,7 +92,7 @@ class Judged(Fact):
 
     @property
     def shown(self) -> Tried | None:
-        """What the attack that decides showed; None without one."""
+        """The figures of the attack that decides; None without one."""
         return next((one for one in self.tried if one.attack == self.decisive), None)
 
 
@@ -191,7 +191,7 @@ def claimed(criterion: Criterion) -> tuple[str, str]:
 
 
 def wording(criterion: Criterion) -> str:
-    """What a criterion asks, in words.
+    """The wording of a criterion.
 
     >>> wording(Criterion(id="a", threat="THR-BYZ", adversary="x", metric="auroc", over="mean",
     ...                   loss_at_most=0.05, min_seeds=5))

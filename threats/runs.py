@@ -74,7 +74,7 @@ class Runs(Fact):
 
     @property
     def n_runs(self) -> int:
-        """How many runs they are together with their controls."""
+        """The number of runs, together with their controls."""
         return (len(self.attacks) + 1) * len(self.stacks) * len(self.seeds)
 
     def claimed(self) -> Iterator[Planned]:

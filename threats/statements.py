@@ -68,7 +68,7 @@ class Source(Fact):
 
 
 class Trials(Fact):
-    """What was tried how often."""
+    """The trials of an attack, and how often they were made."""
 
     unit: Unit
     """What is tried one by one."""
@@ -85,7 +85,7 @@ class Trials(Fact):
 
 
 class Magnitude(Fact):
-    """How large the harm was at its worst, on one of the consortium's scales."""
+    """The magnitude of the harm at its worst, on one of the consortium's scales."""
 
     kind: Kind
     """The kind of harm."""
@@ -98,7 +98,7 @@ class Magnitude(Fact):
 
 
 class Claim(Fact):
-    """What is claimed of an attack, before it is run. The same claim has the same id."""
+    """A claim about an attack, stated before the attack is run. The same claim has the same id."""
 
     threat: str
     """The threat's id."""
@@ -122,7 +122,7 @@ class Claim(Fact):
 
 
 class Statement(Fact):
-    """What the runs of one attack show of a claim."""
+    """The statement on a claim from the runs of one attack."""
 
     id: str
     """The statement's id, EV-..."""
@@ -217,7 +217,7 @@ def statement(
     claims: Mapping[str, int],
     needed: int = ENOUGH,
 ) -> Statement | None:
-    """What a cell's runs show of a threat; None if no seed of it counts.
+    """The statement on a threat from a cell's runs; None if no seed of it counts.
 
     ``claims``: for each claim that was stated, the size of the evidence at that time in bytes.
     ``needed``: trials below which the evidence is of the lowest grade.

@@ -1,4 +1,4 @@
-"""Which powers the runs of a cell used, and whether an adversary has declared them."""
+"""The powers that the runs of a cell used, and whether an adversary has declared them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def beyond(
     *,
     baseline: bool = False,
 ) -> str | None:
-    """Why runs of ``attacks`` use more than an adversary declares; None if they do not.
+    """The reason why runs of ``attacks`` use more than an adversary declares; None if they do not.
 
     ``baseline``: runs without the declared defense, in which whoever sees sums would see single
     updates: that is no power of the adversary but the lack of a control.
@@ -85,7 +85,7 @@ def beyond(
 
 
 def knowledge(config: Mapping[str, object]) -> Level:
-    """What hostile hospitals of a run may know at most."""
+    """The most that hostile hospitals of a run may know."""
     adversary = config.get("adversary")
     found = adversary.get("knowledge", "own") if isinstance(adversary, Mapping) else "own"
     return next((level for level in LEVELS if level == found), "updates_and_rule")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
@@ -384,11 +383,11 @@ def _json(value: Node) -> bytes:
 def _named_head(folder: Path) -> Node | None:
     """The head that the folder's verdict names; None without a verdict. Raises ``InputError``."""
     try:
-        with os.fdopen(files.opened(folder / VERDICT), "rb") as file:
-            stated = json.loads(file.read())["evidence"]
+        stated = json.loads(files.content(folder / VERDICT))["evidence"]
         return {"bytes": stated["bytes"], "hash": stated["hash"]}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        expected = f"expected a {VERDICT} that names its evidence"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        expected = f"expected a {VERDICT} that names its evidence{reason}"
         raise InputError("folder", folder, expected) from None

@@ -92,7 +92,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
 
 
 def members(cells: Sequence[membership.Cell]) -> list[str]:
-    """What each attack tells of who was trained on: undefended, then under the defenses."""
+    """Sentences on how each attack finds members: undefended, then under the defenses."""
     texts = []
     for attack in dict.fromkeys(cell.attack for cell in cells):
         of = [cell for cell in cells if cell.attack == attack]
@@ -174,7 +174,7 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
 
 
 def sureness(records: Sequence[RunRecord]) -> list[str]:
-    """What the guesses of rows of tables get right, and how far the attacker knows which fields.
+    """Sentences on how many guesses about rows of tables are right, and whether the attacker knows.
 
     There is a sentence for each attack, over all seeds; defenses with the same figures share one.
     """
@@ -226,7 +226,7 @@ def _field_scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[Fi
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
-    """For each defense, what the smallest hospital pays beside the largest, if it pays more.
+    """Sentences on what the smallest hospital pays beside the largest, if more, by defense.
 
     The price is privacy or noise.
     """
@@ -363,7 +363,7 @@ def _where(spent: pl.DataFrame, most: TableRow) -> str:
 
 
 def outweighed(records: Sequence[RunRecord]) -> list[str]:
-    """For each defense that protects whole updates, its epsilon, its noise and what is left.
+    """Sentences on epsilon, noise and AUROC of each defense that protects whole updates.
 
     The AUROC is of runs that nobody attacks, beside that of the same seeds without a defense.
     """

@@ -36,7 +36,7 @@ def sentences(design: Design, assessment: Assessment, records: Sequence[RunRecor
 
 
 def asked(assessment: Assessment, records: Sequence[RunRecord]) -> str:
-    """What was judged, by how many runs of how many attacks."""
+    """The sentence on what was judged, by how many runs of how many attacks."""
     attacks = {record.attack for record in records} - {"none"}
     seeds = words.count(len({record.seed for record in records}), "seed")
     criteria = words.count(len(assessment.criteria), "criterion", "criteria")
@@ -102,7 +102,7 @@ def _level(row: RegisterRow) -> int:
 
 
 def read_and_paid(records: Sequence[RunRecord]) -> str:
-    """What was read of patients, and which hospital pays for the stack."""
+    """The sentence on what was read of patients, and which hospital pays for the stack."""
     seen = Seen(records)
     read = answer.read(seen).removesuffix(".")
     pays = answer.pays(seen)
@@ -110,7 +110,7 @@ def read_and_paid(records: Sequence[RunRecord]) -> str:
 
 
 def left_open(assessment: Assessment) -> str:
-    """What was not measured, what is asked, and whether somebody has decided."""
+    """The sentence on unmeasured criteria, open questions, and whether somebody has decided."""
     threats = [row for row in assessment.rows if row.kind == "threat"]
     beyond = sum(row.status == "not_testable_by_simulation" for row in threats)
     unmeasured = sum(row.status != "measured" for row in threats)

@@ -15,6 +15,7 @@ from sim.evidence.written import at_most as at_most
 from sim.evidence.written import change as change
 from sim.evidence.written import count as count
 from sim.evidence.written import figure as figure
+from sim.evidence.written import half_up
 from sim.evidence.written import listed as listed
 from sim.evidence.written import ranges as ranges
 from sim.evidence.written import share as share
@@ -33,7 +34,7 @@ SHOWN: Final[Mapping[str, str]] = {  # what the runs of a row show
 
 def score(value: float | None) -> str:
     """A score between 0 and 1 with three digits."""
-    return NONE if value is None else f"{value:.3f}"
+    return NONE if value is None else half_up(value, ".3f")
 
 
 def defined(value: float | None) -> str:
@@ -53,7 +54,7 @@ def equal_shares(value: float | None) -> str:
     """An influence or a weight in units of an equal share, with two digits."""
     if value is None:
         return NONE
-    return f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+    return half_up(value, ".2f").replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
 
 
 def equal_shares_span(low: float | None, high: float | None) -> str:
@@ -87,7 +88,7 @@ def share_span(low: float | None, high: float | None) -> str:
 
 def number(value: float) -> str:
     """A mean count: ``1``, ``8.5``."""
-    return f"{value:.1f}".removesuffix(".0")
+    return half_up(value, ".1f").removesuffix(".0")
 
 
 def not_decided(n: int) -> str:
@@ -177,5 +178,5 @@ def delta(value: float) -> str:
 
 
 def of_100(share: float) -> int:
-    """How many of a hundred a share is at most."""
+    """The share as a number out of 100, rounded up."""
     return min(100, math.ceil(100 * Decimal(repr(share))))

@@ -37,7 +37,7 @@ MOST_CHANGES: Final = 10
 
 
 def plan(design: Design, runs: Runs, seconds: float) -> Group:
-    """What is run for a design, what is not and why, and about how long it takes."""
+    """The runs planned for a design, those left out and why, and about how long they take."""
     first = f" from {runs.seeds[0]} on" if runs.seeds[0] else ""
     head = Text.assemble(
         (f"{runs.n_runs} runs", "bold"),
@@ -52,11 +52,8 @@ def plan(design: Design, runs: Runs, seconds: float) -> Group:
     return Group(*parts, _excluded(runs))
 
 
-def closing(assessment: Assessment, design: Design, missing: int, command: str) -> Group:
-    """Each criterion with its figure and whether it is met, and what to do next.
-
-    ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
-    """
+def judged(assessment: Assessment, design: Design) -> Group:
+    """Each criterion with its figure and whether it is met, and why where it is not."""
     table = plain_table(f"\n{_heading(assessment)}", ("criterion", "", "found", "asks", "under"))
     for column in table.columns[:3]:
         column.no_wrap = True
@@ -70,9 +67,15 @@ def closing(assessment: Assessment, design: Design, missing: int, command: str) 
             titles.attack(one.decisive or ""),
         )
     whys = (f"{one.id}: {_why(one)}" for one in assessment.criteria if one.outcome != "met")
-    parts: list[Table | Text] = [table, *_listed("Why", whys)]
-    parts += _listed("Next", _next(assessment, design, missing, command))
-    return Group(*parts)
+    return Group(table, *_listed("Why", whys))
+
+
+def next_steps(assessment: Assessment, design: Design, missing: int, command: str) -> Group:
+    """What to do next.
+
+    ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
+    """
+    return Group(*_listed("Next", _next(assessment, design, missing, command)))
 
 
 def searched(found: Search) -> Group:

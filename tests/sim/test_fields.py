@@ -64,7 +64,8 @@ def test_a_field_stands_with_its_technical_name_below_and_one_of_a_user_as_text(
     made = rendering.environment().from_string(template)
     shown = made.render(name="thal", source=heart.SOURCE)
     assert shown == (
-        'thallium stress test<span class="iv"><code data-key="thal" class="whole">thal</code></span>'
+        'thallium stress test<span class="iv"><code data-key="thal" class="whole">thal</code>'
+        "</span>"
     )
     assert made.render(name="age", source=heart.SOURCE) == "age"
     assert made.render(name="thal", source="patients.csv") == "thal"

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.analysis import tables
 from sim.evidence import RunRecord, Statement
+from sim.evidence.intervals import HARMED, UNDECIDED, WITHIN
 from tests import ROOT
 from tests.records import (
     make_conflict,
@@ -311,24 +313,74 @@ def test_a_wide_interval_is_distinguished_from_no_harm(
     assert row_of(with_changes(*changes), "THR-BYZ", "krum").finding.endswith(verdict)
 
 
-def test_a_model_without_an_auroc_is_left_out_by_name_and_the_row_is_not_no_loss() -> None:
-    def lost(record: RunRecord) -> RunRecord:
-        return with_figures(record, {"auroc": None})
+def without_auroc(records: list[RunRecord], *seeds: int) -> list[RunRecord]:
+    """The records, of which the attacked runs of krum with these seeds have no AUROC."""
+    ours = [("sign_flip", "krum", seed) for seed in seeds]
+    return [
+        with_figures(one, {"auroc": None}) if (one.attack, one.defense, one.seed) in ours else one
+        for one in records
+    ]
 
-    records = with_changes(0.0, 0.0, 0.001, 0.0)
+
+def test_a_model_without_an_auroc_counts_as_lost_and_is_never_no_loss() -> None:
+    row = row_of(without_auroc(with_changes(0.0, 0.0, 0.001, 0.0), 3), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == ("measured", "not_decided")
+    assert (
+        "no AUROC in 1 seed more: whether it does harm is not decided with 4 seeds." in row.finding
+    )
+    row = row_of(without_auroc(with_changes(-0.2, -0.2, 0.0), 2), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == ("measured", "harm")
+    row = row_of(without_auroc(with_changes(0.0, 0.0, 0.0), 0, 1, 2), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == ("measured", "harm")
+    assert row.finding.endswith("left no AUROC in any of 3 seeds: harm is shown.")
+
+
+def test_a_control_without_an_auroc_is_left_out_by_name() -> None:
     records = [
-        lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 3) else r for r in records
+        with_figures(one, {"auroc": None})
+        if (one.attack, one.defense, one.seed) == ("none", "krum", 3)
+        else one
+        for one in with_changes(0.0, 0.0, 0.001, 0.0)
     ]
     row = row_of(records, "THR-BYZ", "krum")
-    assert (row.status, row.reason.startswith("no AUROC in the run or its control for seed 3")) == (
-        "measured",
-        True,
-    )
+    assert row.status == "measured"
+    assert row.reason.startswith("no AUROC in the control for seed 3")
     assert row.finding.endswith("whether it does harm is not decided with 3 seeds.")
-    few = [
-        lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 2) else r for r in records
-    ]
-    assert row_of(few, "THR-BYZ", "krum").status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "shown"),
+    [
+        ((-0.2, -0.3), "measured", "harm"),
+        ((-0.2, 0.0), "inconclusive", "not_decided"),
+        ((0.0, 0.0), "inconclusive", "not_decided"),
+        ((-0.9,), "inconclusive", "not_decided"),
+    ],
+)
+def test_two_seeds_can_show_harm_and_nothing_else(
+    changes: tuple[float, ...], status: str, shown: str
+) -> None:
+    row = row_of(with_changes(*changes), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == (status, shown)
+    assert bool(row.finding) is (status == "measured")
+    assert ("3 needed" in row.reason) is (status == "inconclusive")
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.sampled_from([-0.4, -0.06, -0.05, -0.04, 0.0, 0.01])),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_page_and_the_register_show_harm_by_one_rule(changes: list[float | None]) -> None:
+    records = with_changes(*(change or 0.0 for change in changes))
+    lost = [seed for seed, change in enumerate(changes) if change is None]
+    records = without_auroc(records, *lost)
+    row = row_of(records, "THR-BYZ", "krum")
+    (cell,) = tables.cells(records).filter(attack="sign_flip", defense="krum").iter_rows(named=True)
+    names = {HARMED: "harm", WITHIN: "no_harm", UNDECIDED: "not_decided"}
+    assert row.shown == names[cell["verdict"]]
 
 
 def marked(*gains: float) -> list[RunRecord]:
