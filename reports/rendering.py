@@ -32,6 +32,7 @@ def environment() -> Environment:
     made.globals["statement"] = statement
     made.filters["attack"] = attack
     made.filters["defense"] = defense
+    made.filters["field"] = field
     return made
 
 
@@ -43,6 +44,11 @@ def attack(name: str, mark: str = "") -> Markup:
 def defense(name: str, mark: str = "") -> Markup:
     """A defense in a table: its plain name with a mark, and below it the name that one types."""
     return _named(words.defense(name), name, mark)
+
+
+def field(name: str, source: str) -> Markup:
+    """A field of a record in a table: its plain name, and below it the name that the data have."""
+    return _named(words.field(source, name), name, "")
 
 
 def _named(title: str, name: str, mark: str) -> Markup:

@@ -74,6 +74,7 @@ def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list
             "defenses": [],
             "shown": shown,
             "pixels": found.pixels,
+            "source": record.data_source,
         }
         group = groups.setdefault(key, empty | {"seed": record.seed})
         group["defenses"].append(words.defense(record.defense))

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from sim.types import Node
 
 JOINT: Final = "+"  # between names that stand for one together
 BESIDE: Final = " + "  # between their plain names
+FIELDS: Final = "fields.yaml"  # beside the data sets
 LONGEST: Final = 60  # characters of a title
 MOST: Final = 300  # characters of a sentence
 PARTS: Final = ("steps", "aggregator", "secagg", "dp", "server_optimizer", "hardening")
@@ -98,6 +100,15 @@ def attack_first(name: str) -> str:
 def defense_first(name: str) -> str:
     """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
     return _first("defense", name)
+
+
+def field(source: str, name: str) -> Title | None:
+    """The title of a record's field in the published data set of this source; None in others.
+
+    >>> field("made for a test", "cp") is None
+    True
+    """
+    return _fields().get(source, {}).get(name)
 
 
 def explained(group: str, name: str) -> dict[str, Title]:
@@ -216,6 +227,16 @@ def _is_mixed(word: str) -> bool:
     """Whether the letters of a word are of several scripts that no language writes together."""
     scripts = {unicodedata.name(sign, "").partition(" ")[0] for sign in word if sign.isalpha()}
     return len(scripts - {*EAST_ASIAN}) > 1
+
+
+@cache
+def _fields() -> Mapping[str, Mapping[str, Title]]:
+    """The titles of fields, by the source of a data set and by their names."""
+    text = (resources.files(__package__) / "datasets" / "data" / FIELDS).read_text("utf-8")
+    return {
+        str(one["source"]): {name: Title(**title) for name, title in one["fields"].items()}
+        for one in yaml.safe_load(text)
+    }
 
 
 @cache

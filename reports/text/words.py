@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+from sim import titles
 from sim.evidence.protection import epsilon as epsilon
 from sim.evidence.written import NONE as NONE
 from sim.evidence.written import at_least as at_least
@@ -146,6 +147,12 @@ def defense_both(name: str) -> str:
 
 def _both(name: str, title: str) -> str:
     return title if title == name or name == "none" else f"{title} ({name})"
+
+
+def field(source: str, name: str) -> str:
+    """A field of a record by its plain name, if its data set has one for it."""
+    title = titles.field(source, name)
+    return name if title is None else title.title
 
 
 def differs(name: str, title: str) -> bool:
