@@ -10,8 +10,6 @@ import pytest
 from reports.analysis import undefined
 from tests.commands import ALONE, FAST, results, wardround
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 # defense or attack of a comparison -> words, and what its cells are stated to need
 UNDEFINED = {
     "a rule that needs more rows": (["attacks=[sign_flip]", "defenses=[none,krum]"], "krum", "5"),
