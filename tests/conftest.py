@@ -102,3 +102,9 @@ def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
         rates = TabLeak._rates
         monkeypatch.setattr(TabLeak, "_rates", lambda attack: rates(attack)[:FEW])
     return str(request.param)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without figures, for tests of what they state: drawing takes most of the time."""
+    monkeypatch.setattr("reports.page.drawings", lambda *_, **__: iter(()))

@@ -48,12 +48,6 @@ def folder(tmp_path):
     return make
 
 
-@pytest.fixture
-def undrawn(monkeypatch) -> None:
-    """Pages without figures, for tests of what they state: drawing takes most of the time."""
-    monkeypatch.setattr(page, "drawings", lambda *_, **__: iter(()))
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """A folder with every part, and its report."""
