@@ -94,7 +94,7 @@ def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArr
 
 
 def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
-    """For each block of columns its values as (width, n_rows), each line in ascending order.
+    """The values of each block of columns, (width, n_rows), each line in ascending order.
 
     An array is good until the next block.
     """
@@ -151,7 +151,7 @@ def _network(n: int) -> list[tuple[int, int]]:
 def ordered(
     updates: Updates, weights: NDArray[np.float64]
 ) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
-    """For each block of columns its values in ascending order, and the weight up to each value.
+    """The values of each block of columns in ascending order, and the weight up to each value.
 
     Both have the shape (n_rows, width).
     """

@@ -61,7 +61,7 @@ class Drawing(Protocol):
         ...
 
     def answers(self) -> list[str]:
-        """What was asked for, in order."""
+        """The figures that were asked for, in order."""
         ...
 
 
@@ -141,7 +141,10 @@ def figures(
 def makers(
     everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool
 ) -> Iterator[tuple[str, Make]]:
-    """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
+    """The function that makes each figure of the page of a folder, by file name.
+
+    ``manifest``: its own.
+    """
     facts = dict.fromkeys(MANIFEST) | manifest
     records = of_study(everything, facts)
     refused = facts["refused"] or ()
@@ -180,7 +183,7 @@ def drawings(
     *,
     show_reconstructions: bool = False,
 ) -> Iterator[tuple[str, Make]]:
-    """How each figure that these records have data for is made, by file name.
+    """The function that makes each figure that these records have data for, by file name.
 
     Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
     data that is not public are drawn only with ``show_reconstructions``.

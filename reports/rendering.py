@@ -14,6 +14,7 @@ from sim.evidence import statement
 from sim.evidence.controls import NONE
 
 SCRIPT = "script.js"
+WHOLE = 24  # signs of a name that a table never breaks
 
 
 @cache
@@ -58,7 +59,8 @@ def _named(title: str, name: str, mark: str) -> Markup:
     shown = escape(_value(title + mark))
     if name in (title, NONE):
         return shown
-    typed = Markup('<span class="iv"><code data-key="{}">{}</code></span>')
+    whole = ' class="whole"' if len(name) <= WHOLE else ""
+    typed = Markup(f'<span class="iv"><code data-key="{{0}}"{whole}>{{1}}</code></span>')
     return shown + typed.format(safe.shown(name), _value(name))
 
 
@@ -80,5 +82,5 @@ def part(template: str, **values: object) -> str:
 
 @cache
 def script() -> str:
-    """What every page runs in a browser."""
+    """The script that every page runs in a browser."""
     return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")

@@ -81,7 +81,7 @@ def ending(
     first: Group | Table | None = None,
     width: int = 80,
 ) -> Group:
-    """What ends a command in the terminal: its tables, then the page's answer and what to do next.
+    """The end of a command in the terminal: its tables, then the page's answer and what to do next.
 
     ``command``: the one that repeats it. ``first``: in place of the tables of a comparison.
     """
@@ -157,7 +157,7 @@ def run_table(record: RunRecord) -> Table:
 
 
 def outcomes(record: RunRecord) -> dict[str, str]:
-    """What one run left, as text by its name: the rows of its table."""
+    """The outcomes of one run, as text by name: the rows of its table."""
     engaged = record.engagement
     sensitivity = record.value("sensitivity_at_90_specificity")
     least = words.score(record.value("worst_hospital_auroc"))

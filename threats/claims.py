@@ -43,7 +43,7 @@ class Planned(NamedTuple):
 def texts(
     design: Design, catalog: Catalog, planned: Iterable[Planned], drop: float
 ) -> dict[str, str]:
-    """What a design claims, by id: of each planned attack, and of each criterion.
+    """The claims of a design as texts, by id: of each planned attack, and of each criterion.
 
     ``drop``: the loss that counts as material in the runs. Of a threat with several metrics each is
     claimed, for nobody knows before the runs which of them they have.
@@ -81,7 +81,7 @@ def state(folder: Path, design: Design, claims: Mapping[str, str]) -> None:
 
 
 def stated(folder: Path) -> dict[str, int]:
-    """How many bytes of evidence there were when each claim of a folder was stated.
+    """The bytes of evidence that there were when each claim of a folder was stated.
 
     Raises ``InputError`` if the file is no chain of claims.
     """

@@ -81,7 +81,7 @@ class Step(Fact):
 
     @property
     def beyond(self) -> float | None:
-        """By how much the worst figures miss the bounds of all criteria; None without a figure."""
+        """The shortfall of the worst figures from all criteria's bounds; None without a figure."""
         missed = [one.beyond for one in self.criteria if one.beyond is not None]
         return sum(missed) if missed and len(missed) == len(self.criteria) else None
 
@@ -126,7 +126,7 @@ def held(folder: Path) -> bool:
 
 
 def read(folder: Path, chain: Chain) -> Stored:
-    """What the files of a folder state, with the ``chain`` of its evidence.
+    """The contents of a folder's files, with the ``chain`` of its evidence.
 
     Raises ``InputError`` for files that do not belong together, and for a line of evidence that is
     not there any more.

@@ -1,4 +1,4 @@
-"""What changed between the runs of two folders, cell by cell and figure by figure.
+"""The changes between the runs of two folders, cell by cell and figure by figure.
 
 A cell is an attack under a defense, with a number of hostile hospitals. Every change is the mean
 after minus the mean before. Seeds pair where both folders have them with the same data and the same

@@ -16,10 +16,10 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from reports.figures import labels
+from reports.figures.layout import Sheet
 from reports.text import safe, words
 
 # After Okabe and Ito (2008), black for the undefended control. Their yellow is left out, and four
@@ -61,7 +61,7 @@ class Width:
         return labels.wrapped(text, int(share * self.letters()))
 
     def letters(self) -> int:
-        """How many characters of usual text are about as wide as the figure."""
+        """The number of characters of usual text that are about as wide as the figure."""
         return int(self.inches * 72 / (0.56 * self.size))
 
     def named(self, name: str) -> str:
@@ -92,6 +92,7 @@ RC: dict[Any, Any] = {
     "axes.titlesize": "medium",
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # else matplotlib looks for a place above ticks, which are below here
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": SOFT,
@@ -130,8 +131,7 @@ def looks(defenses: Sequence[str]) -> dict[str, Look]:
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of the given size in inches that lays itself out; belongs to no global state."""
-    layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.05)
-    return Figure(figsize=(width, height), layout=layout)
+    return Sheet(width, height)
 
 
 def nothing(width: Width) -> Figure:
@@ -224,11 +224,9 @@ FONTS: Final = f"'{labels.FAMILY}', Verdana, sans-serif"  # of the same widths, 
 
 def finish(figure: Figure) -> None:
     """Set the texts and the layout of a figure of ``new_figure``, once for all its files."""
-    if (layout := figure.get_layout_engine()) is not None:
-        labels.plain(figure)
+    if isinstance(figure, Sheet) and not figure.is_arranged:
+        labels.fit(figure)
         figure.set_dpi(DPI)
-        layout.execute(figure)
-        figure.set_layout_engine(None)
 
 
 def svg(figure: Figure, name: str) -> str:
@@ -317,7 +315,7 @@ def _identified(id_: str, name: str, used: Container[str]) -> str:
 
 
 def columns(width: Width, most: int = 4) -> int:
-    """How many names of defenses a legend has side by side."""
+    """The number of names of defenses that a legend has side by side."""
     return 2 if width.narrow else most
 
 

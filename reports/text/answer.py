@@ -46,7 +46,7 @@ def sentences(
 
 
 def asked(records: Sequence[RunRecord]) -> str:
-    """What was run: who trains what, how many attacks and defenses, by how many hostile."""
+    """The sentence on what was run: model, data, attacks, defenses and hostile hospitals."""
     first = records[0]
     attacks = _names(record.attack for record in records)
     defenses = _names(record.defense for record in records)
@@ -73,7 +73,7 @@ def asked(records: Sequence[RunRecord]) -> str:
 
 
 def worst(seen: Seen) -> str:
-    """What the worst attack does to the model, with no defense and with the best one tried."""
+    """The sentence on the worst attack, with no defense and with the best one tried."""
     records = seen.records
     sound = seen.sound.records
     drop = seen.drop
@@ -307,7 +307,7 @@ def _no_less(ranked: pl.DataFrame, least: TableRow) -> str:
 
 
 def read(seen: Seen) -> str:
-    """What the aggregator and others read of patients, or what they see where nobody tried."""
+    """The sentence on what the aggregator and others read of patients, or see where none tried."""
     records = seen.records
     parts = [
         *_recovered(seen.inverted),
@@ -439,7 +439,7 @@ def _bounded(spent: pl.DataFrame) -> list[str]:
 
 
 def pays(seen: Seen) -> str:
-    """Which hospital pays for a defense when nobody attacks."""
+    """The sentence on the hospital that pays for a defense when nobody attacks."""
     if not _names(record.defense for record in seen.records):
         return "No defense was run, so that it is not known which hospital would pay for one."
     effects = tables.hospital_effects(seen.sound.records)
@@ -484,7 +484,7 @@ def _dearest(hit: pl.DataFrame) -> str:
 
 
 def left_open(seen: Seen, threats: Sequence[TableRow], n_refused: int = 0) -> str:
-    """What is not decided, what was not tested, and which limits hold for all of it."""
+    """The sentence on open decisions, untested attacks, and the limits that hold for all of it."""
     records = seen.records
     n_open, n_all = undecided(seen)
     untested = [one for one in threats if not one["tested"]]

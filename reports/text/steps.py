@@ -1,4 +1,4 @@
-"""What to do next after a comparison: rows to act on, and commands for what was not tested.
+"""The next steps after a comparison: rows to act on, and commands for what was not tested.
 
 What asks for people first comes first: more than privacy allows, harm that nothing tried holds or
 that nothing was tried against, harm that something tried holds, and then what is not decided.
@@ -28,7 +28,7 @@ LEAST_SEEDS = 10
 
 
 class Urgency(IntEnum):
-    """How urgent a row is; the smallest comes first."""
+    """The urgency of a row; the smallest comes first."""
 
     EXCEEDED = 0
     BROKEN = 1

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine, command; and what a folder states of it."""
+"""The origin of a result: code, versions, machine, command; and what a folder states of it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Stated(BaseModel):
 
 
 def manifest_of(folder: Path) -> Node:
-    """What the manifest of a folder states, whoever wrote it; empty where there is none.
+    """The values in the manifest of a folder, whoever wrote it; empty where there is none.
 
     Its command is one of this program, quoted so that a shell that is given it runs nothing else.
     Raises ``InputError`` for a file that is no JSON object, for another command, and for a value of
@@ -150,7 +150,7 @@ def code_version() -> str:
 
 
 def manifest(command: str, seconds: float) -> Node:
-    """What ``manifest.json`` states of a folder's evidence. ``command`` repeats it."""
+    """The values of ``manifest.json`` for a folder's evidence. ``command`` repeats it."""
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     return {
         "command": command,

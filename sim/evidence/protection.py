@@ -1,4 +1,4 @@
-"""What differential privacy promises, in words: of report, register and ``explain``."""
+"""The promise of differential privacy, in words: of report, register and ``explain``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one run leaves behind: an immutable record, addressed by its content.
+"""The evidence of one run: an immutable record, addressed by its content.
 
 Reports, register and verdict read these records from files and nothing else.
 """
@@ -112,7 +112,7 @@ class Skip(Part):
 
 
 class Spent(Part):
-    """How one hospital spends its epsilon, composed over all its local steps.
+    """The epsilon that one hospital spends, composed over all its local steps.
 
     The epsilon itself is an outcome. All bounds are of the whole distribution of privacy losses.
     """
@@ -188,7 +188,7 @@ class Statement(Part):
 
 
 class Noised(Part):
-    """What privacy of whole updates did, in columns by round that has a mean."""
+    """The noise of privacy of whole updates, in columns by round that has a mean."""
 
     round: list[int]
     """The rounds."""
@@ -329,7 +329,7 @@ class BackdoorGoal(Part):
 
 
 class Clipped(Part):
-    """What a part of the defense that shortens updates did.
+    """The clipping by a part of the defense that shortens updates.
 
     Lengths are Euclidean and of the rows that the part saw.
     """
@@ -358,7 +358,7 @@ class Visibility(Part):
 
 
 class Access(Part):
-    """What one party sees or derives in a run, without a defense and with this one."""
+    """The assets that one party sees or derives in a run, without a defense and with this one."""
 
     party: str
     """The party."""

@@ -61,7 +61,7 @@ def head(folder: Path, name: str = EVIDENCE) -> Node:
 
 @dataclass(frozen=True)
 class Line:
-    """Where the evidence has a run: the ``number`` of its line, from 1 on, and the line's ``hash``.
+    """The place of a run in the evidence: the ``number`` of its line, from 1 on, and its ``hash``.
 
     ``starts`` and ``ends``: the bytes between which it stands.
     """
@@ -127,7 +127,7 @@ def chain(folder: Path) -> Chain:
 
 
 def located(folder: Path) -> dict[str, Line]:
-    """Where the evidence of a folder has each run, as its lines state it; ``chain`` checks them.
+    """The place of each run in a folder's evidence, as its lines state it; ``chain`` checks them.
 
     Raises ``InputError`` if there is no evidence.
     """
@@ -202,7 +202,7 @@ def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with a file, without its name."""
+    """The reason why a file cannot be used, without its name."""
     return str(getattr(error, "strerror", None) or error)
 
 

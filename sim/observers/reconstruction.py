@@ -1,4 +1,4 @@
-"""What is reconstructed of one round from what an aggregator holds, against the true records."""
+"""The records reconstructed from what an aggregator holds of a round, against the true ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def expected_records(plan: FederationPlan, view: View) -> tuple[int | None, ...]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the attack's name: details and outcomes."""
+    """The records that each inversion of a run recovered, by attack: details and outcomes."""
 
     details: dict[str, Inverted] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class ReconstructionObserver:
         return returned.guesses(attack, made, len(seen.view.rows), self.subject.plan.columns)
 
     def findings(self, ended: Ended) -> Findings:
-        """What the inversion recovered; nothing without one."""
+        """The records that the inversion recovered; nothing without one."""
         outcomes = next(iter(self.state.outcomes.values()), [])
         return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
@@ -114,7 +114,7 @@ def score(
     guesses: Sequence[Guess],
     null: Sequence[Guess],
 ) -> tuple[Inverted, list[Outcome]]:
-    """How many of the records behind each row of ``view`` are among the guesses made from that row.
+    """The number of records behind each row of ``view`` that are among the guesses made from it.
 
     Attacked are all records that the hospitals trained on in that round, of a hostile hospital
     those that its poison made. A row of a table is recovered if a guess matches it in every field
@@ -221,7 +221,7 @@ def _prevalence(
 
 
 def records_behind(hospitals: Simulated, round_: int, view: View) -> list[int]:
-    """How many records the hospitals of each row of ``view`` trained on in a round."""
+    """The number of records that the hospitals of each row of ``view`` trained on in a round."""
     return [
         sum(len(used(hospitals, round_, hospital)) for hospital in members)
         for members in view.members

@@ -115,7 +115,10 @@ def validated(
 
 
 def search_minutes(values: Node) -> float:
-    """How long to search. Raises ``InputError`` for what is no number of minutes."""
+    """The minutes that a search may take.
+
+    Raises ``InputError`` for what is no number of minutes.
+    """
     minutes = values["search"]["minutes"]
     number(0, MOST_MINUTES, minutes=minutes)
     return float(minutes)

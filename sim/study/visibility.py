@@ -1,4 +1,4 @@
-"""Who sees what in a design, and which of its parts conflict, read off before any run."""
+"""The table of who sees what in a design, and its conflicts, read off before any run."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _used(experiment: Experiment) -> str:
 
 
 def notes(plan: FederationPlan) -> list[str]:
-    """What of secure aggregation is simulated, and what sums and rounding do not protect."""
+    """Notes on what is simulated of secure aggregation, and what sums and rounding leave open."""
     found = list[str]()
     if plan.is_hiding and plan.is_clear:
         found.append(
