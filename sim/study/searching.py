@@ -154,13 +154,11 @@ class _Here:
 
 
 def _timed(once: Callable[[], object]) -> float:
-    """The median processor seconds of a call, after a first one that warms up."""
-    start = time.process_time()
+    """The median processor seconds of a call, after a first one, which may load libraries."""
     once()
-    first = time.process_time() - start
     found = list[float]()
-    while len(found) < TIMES and first + sum(found) < LONGEST_TIMED:
+    while len(found) < TIMES and sum(found) < LONGEST_TIMED:
         start = time.process_time()
         once()
         found.append(time.process_time() - start)
-    return median(found) if found else first
+    return median(found)
