@@ -196,6 +196,7 @@ def _rendered(found: Difference, place: Path) -> str:
     return rendering.page(
         PAGE,
         it=found,
+        drop=found.drop,
         first=found.summary,
         figure=Markup(drawn[0]) if drawn else None,
         rows=list(found.changes.iter_rows(named=True)),

@@ -154,8 +154,7 @@ def of_audit(
 def html(shown: Shown) -> str:
     """HTML for a notebook, without a script, in the colors of whatever shows it."""
     rows = list(zip(*(cells for _, cells in shown.columns), strict=True))
-    template = rendering.environment().get_template(TEMPLATE)
-    return template.render(it=shown, rows=rows)
+    return rendering.part(TEMPLATE, it=shown, rows=rows)
 
 
 def text(shown: Shown, width: int = 100) -> str:

@@ -190,8 +190,7 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
     groups = _groups(assessment)
     badges = _badges(design, groups)
     candidates = _candidates(found)
-    template = rendering.environment().get_template("dfd.svg.j2")
-    picture = template.render(drawn=dfd.drawing(design, badges))
+    picture = rendering.part("dfd.svg.j2", drawn=dfd.drawing(design, badges))
     return rendering.page(
         PAGE,
         design=design,

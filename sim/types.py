@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -679,6 +688,49 @@ class Inversion(Protocol):
     about: ClassVar[About]
 
     def __call__(self, seen: Observation, rng: np.random.Generator) -> list[Guess]: ...
+
+
+class Look(NamedTuple):
+    """Updates that a search computes: so often, each time of ``n_tries`` with ``n_records`` each.
+
+    The records of a try are shared out to ``n_hospitals``.
+    """
+
+    n_tries: int
+    n_records: int
+    n_hospitals: int
+    evaluations: int
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """An inversion that searches, and states how much: ``looks`` behind rows of a view.
+
+    ``rows``: the numbers of records and of hospitals of each. This is for estimates of time alone.
+    """
+
+    def looks(self, rows: Sequence[tuple[int, int]]) -> Sequence[Look]: ...
+
+
+@runtime_checkable
+class Shadowing(Protocol):
+    """An attack that trains models of its own: as much as so many federations take.
+
+    ``rounds`` and ``n_hospitals``: of the run. This is for estimates of time alone.
+    """
+
+    def trainings(self, rounds: int, n_hospitals: int) -> float: ...
+
+
+@runtime_checkable
+class Trying(Protocol):
+    """An attack that tries the aggregation ``tries`` times a round before it chooses what to send.
+
+    This is for estimates of time alone.
+    """
+
+    @property
+    def tries(self) -> int: ...
 
 
 @runtime_checkable

@@ -159,15 +159,17 @@ def _uncounted(cell: Cell, seed: int, measured: Measured) -> bool:
 def _harms(cell: Cell, measured: Measured, seeds: Sequence[int]) -> bool:
     """Whether these seeds show harm, by the rule of ``intervals.verdict``.
 
-    A record that was recovered is harm, and so are rounds skipped beyond those of the control.
+    A record that was recovered is harm, and so are rounds skipped beyond those of the control; with
+    fewer seeds than ``SEEDS_NEEDED``, beyond those of each seed's control.
     """
     if not _is_rate(measured) or measured.beside:
         return _lost(cell, measured, seeds).verdict == HARMED
     n, _ = _counts(cell.runs, seeds, measured.metric)
-    alone = 0
-    if METRICS[measured.metric].basis == "clusters":
-        alone, _ = _counts(controls(cell, measured), seeds, measured.metric)
-    return n > alone
+    if METRICS[measured.metric].basis == "trials":
+        return n > 0
+    if len(seeds) < SEEDS_NEEDED:
+        return all(after > before for after, before in _pairs(cell, measured, seeds))
+    return n > _counts(controls(cell, measured), seeds, measured.metric)[0]
 
 
 def finding(cell: Cell, measured: Measured) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,11 @@ def searches(
             n_positive = round((0.5 if share is None else share) * n)
             labels = (np.arange(n) < n_positive).astype(np.float64)
             yield Search(row, seen.training, labels, int(n_hospitals), seen.schema)
+
+
+def searched(rows: Sequence[tuple[int, int]], most: int = MOST_RECORDS) -> list[tuple[int, int]]:
+    """Of numbers of records and hospitals behind rows those behind which something is searched."""
+    return [(n, k) for n, k in rows if 1 <= n <= min(most, MOST_RECORDS) and n % k == 0]
 
 
 def _tells(update: Vector) -> bool:

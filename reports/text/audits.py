@@ -13,6 +13,10 @@ from sim.types import Node
 
 FACTORS: Final = (1, 2, 10)  # times that noise may be too small
 FORM_NAMES: Final = {"one_run": "one-run audit", "f_dp": "f-DP form"}
+DIFFER: Final = {  # by the relation of neighbors
+    "replace": "one record that stands in place of another",
+    "add_remove": "one record that is there or not",
+}
 
 
 def at_least(epsilon: float) -> str:
@@ -40,6 +44,19 @@ def cells(one: Audit) -> list[str]:
     ]
 
 
+def heading(found: Sequence[Audit]) -> str:
+    """Whether the audits refute the claim, in a few words; or that they could not."""
+    if is_refuted(found):
+        return "The claim is refuted"
+    return f"The claim is not refuted{'' if _can_refute(found[0]) else ', and could not be'}"
+
+
+def _can_refute(one: Audit) -> bool:
+    """Whether an audit of which all guesses are right would exceed the claim."""
+    most = _ceiling(one)
+    return max(most.one_run, most.f_dp) > one.claim
+
+
 def verdict(found: Sequence[Audit]) -> str:
     """Whether the audits refute the claim, in one sentence."""
     exceeding = sum(one.exceeds for one in found)
@@ -48,6 +65,12 @@ def verdict(found: Sequence[Audit]) -> str:
     if is_refuted(found):
         needed = refuting(len(found), found[0].confidence)
         return f"Refuted: {audits}; {needed} are enough. The training spends more than {claim}."
+    if not _can_refute(found[0]):
+        n = f"{found[0].n_canaries:,} canaries"
+        return (
+            f"Not refuted: {audits}. That shows nothing of {claim}: with {n} no bound can be above"
+            " it, however small the noise is; more canaries are needed."
+        )
     return f"Not refuted: {audits}. That is no proof of {claim}."
 
 
@@ -63,8 +86,8 @@ def limits(one: Audit) -> list[str]:
     texts = list[str]()
     for form, value in by_form.items():
         shown = f"The {FORM_NAMES[form]} shows at most {at_least(value)} here"
-        blind = f": it cannot refute a claim of {words.epsilon(one.claim)}"
-        texts.append(f"{shown}, also where no noise is added{blind * (value <= one.claim)}.")
+        blind = f", so it cannot refute a claim of {words.epsilon(one.claim)}"
+        texts.append(f"{shown}, even where no noise is added{blind * (value <= one.claim)}.")
     return [
         *texts,
         f"All bounds of an audit hold together with {words.share(one.confidence)} confidence: the"

@@ -279,3 +279,21 @@ def test_arrow_keys_lead_from_cell_to_cell_of_a_figure(browser: Any, comparison:
         found.page.locator("#tip").wait_for(state="visible")
         stated = found.page.evaluate("document.activeElement.getAttribute('aria-label')")
         assert words.defense(right[1]) in stated
+
+
+def test_a_term_leads_by_the_keyboard_to_its_entry_and_moves_no_text(
+    browser: Any, each: Path
+) -> None:
+    with opened(browser, each) as found:
+        link = found.page.locator("main a.term").first
+        target = link.get_attribute("href")
+        paragraph = link.locator("xpath=..")
+        before = paragraph.bounding_box()
+        link.focus()
+        assert link.evaluate("one => one.matches(':focus-visible')")
+        assert paragraph.bounding_box()["height"] == before["height"]
+        found.page.keyboard.press("Enter")
+        entry = found.page.locator(f"dt[id='{target[1:]}']")
+        assert entry.is_visible()
+        assert 0 <= entry.bounding_box()["y"] < 900
+        assert found.page.locator("button a.term, code a.term, :is(h1, h2, h3) a.term").count() == 0

@@ -153,6 +153,7 @@ def test_page_has_every_part_and_its_figures(whole):
         "hospital_scores",
         "convergence",
         "reconstruction",
+        "leakage",
         "gallery",
         "privacy_spent",
         "privacy_utility",
