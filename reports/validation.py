@@ -19,16 +19,17 @@ from reports.figures.changes import changes as draw_changes
 from reports.figures.risk import RISK, risk_matrix
 from reports.figures.style import Make
 from reports.page import INDEX
-from reports.text import words
+from reports.text import judged, words
 from sim import files, titles
 from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.manifest import manifest_of
-from sim.evidence.metrics import METRICS
+from sim.evidence.metrics import METRICS, plain
+from sim.titles import Title
 from sim.types import Node, TableRow
-from threats import catalog, stored, verdict
+from threats import catalog, named, stored, verdict
 from threats.applicability import FLOW, LETTERS, Kind
 from threats.assessment import Assessment, Color, Range, RegisterRow
-from threats.catalog import Catalog, Threat, provisions
+from threats.catalog import Catalog, Threat
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
 from threats.statements import GRADES, Statement
@@ -220,12 +221,49 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         stride={entry.id: entry.title for entry in known.taxonomies.stride.entries},
         controls={entry.id: entry.title for entry in known.taxonomies.mitigations.entries},
         pins=known.taxonomies,
+        outcomes_of_ai_rmf={entry.id: entry.title for entry in known.taxonomies.ai_rmf.entries},
         threats={threat.id: threat.name for threat in known.threats},
         runs=_runs(found.chain),
-        provisions={threat.id: provisions(threat, known) for threat in known.threats},
         explained=sections.explained(found.chain.records),
+        metrics_used=_metrics(assessment),
+        powers_used=_powers(design),
+        judged=judged,
+        named=named,
+        plain=plain,
+        titled=_titled,
+        drop=_drop(found.chain.records),
         **story.of_verdict(design, assessment, found.chain.records, manifest, known),
     )
+
+
+def _metrics(assessment: Assessment) -> list[str]:
+    """The metrics of criteria and statements, each once, in the order of the table of metrics."""
+    used = {one.metric for one in assessment.criteria}
+    used |= {one.claim.metric for one in assessment.statements}
+    return [name for name in METRICS if name in used]
+
+
+def _powers(design: Design) -> dict[str, Title]:
+    """The powers and the levels of knowledge that the design declares, by name."""
+    powers = [power for one in design.adversaries for power in one.powers]
+    levels = [one.knowledge for one in design.adversaries]
+    return {
+        **{name: named.power(name) for name in powers},
+        **{name: named.knowledge(name) for name in levels},
+    }
+
+
+def _drop(records: Sequence[RunRecord]) -> float | None:
+    """The loss that the runs call material; None if they differ in it."""
+    found = {one.config.get("report", {}).get("material_drop") for one in records}
+    (drop,) = found if len(found) == 1 else (None,)
+    return drop if isinstance(drop, float) else None
+
+
+def _titled(group: str, name: str) -> str:
+    """A choice by its plain name and by the one that one types: ``your own tables (csv)``."""
+    title = titles.of(group, name)
+    return name if title is None or title.title == name else f"{title.title} ({name})"
 
 
 def _groups(assessment: Assessment) -> list[Group]:

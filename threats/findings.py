@@ -14,7 +14,7 @@ from sim.evidence import RunRecord, intervals
 from sim.evidence.controls import NONE
 from sim.evidence.intervals import HARMED, LEAST_HARMED, LEAST_WITHIN, WITHIN, Interval, Verdict
 from sim.evidence.metrics import METRICS, is_material
-from sim.evidence.written import change, share, signed_points
+from sim.evidence.written import change, count, figure, ranges, share, signed_points
 from threats.catalog import Measured, Shown
 from threats.cells import Cell
 
@@ -70,7 +70,7 @@ def _no_better(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[str
     """Why an attack that achieves nothing shows nothing of a defense."""
     compared = measured.control == "undefended" and cell.defense != NONE
     if compared and _is_rate(measured) and not _recovers(cell, seeds, measured):
-        return ["the attack recovered nothing even without the defense"]
+        return ["the attack found nothing even without the defense"]
     return _no_better_than_null(cell, seeds, measured)
 
 
@@ -88,7 +88,7 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if tried_at_chance != tried:
         return [f"no {METRICS[null].text}"]
     if 0 < found <= at_chance:
-        return [f"the {METRICS[null].text} is no smaller"]
+        return [f"its figure is no larger than the {METRICS[null].text}"]
     return []
 
 
@@ -113,7 +113,9 @@ def _no_better_in_the_mean(
         return [f"no {METRICS[null].text}"]
     lower = METRICS[metric].harm == "lower"
     further = sum(at_chance) > sum(found) if lower else sum(found) > sum(at_chance)
-    return [] if further else [f"the {METRICS[null].text} is no {'larger' if lower else 'smaller'}"]
+    if further:
+        return []
+    return [f"its figure is no {'smaller' if lower else 'larger'} than the {METRICS[null].text}"]
 
 
 def omissions(cell: Cell, measured: Measured) -> list[str]:
@@ -344,7 +346,7 @@ def _beyond_alone(
             sum(runs[seed].value(metric) or 0.0 for seed in seeds) / len(seeds)
             for metric in (measured.metric, beside)
         ]
-        return f"{values[0]:.3f} beside {values[1]:.3f}"
+        return f"{figure(values[0])} beside {figure(values[1])}"
 
     verdict = _verdict(found, len(seeds), len(cell.runs), "more than a guess is shown")
     text = (
@@ -384,10 +386,7 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
 
 
 def _named(cell: Cell) -> str:
-    """The plain name of the attack as the first word of a sentence; a typed name stays."""
-    name = titles.attack(cell.attack)
-    known = titles.explained("attack", cell.attack)
-    return name[:1].upper() + name[1:] if known else name
+    return titles.attack_first(cell.attack)
 
 
 def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -445,9 +444,9 @@ def _idle(what: str, engaged: dict[int, bool | None]) -> list[str]:
 
 
 def _listed(seeds: Iterable[int]) -> str:
-    names = [str(seed) for seed in sorted(seeds)]
-    return ("seed " if len(names) == 1 else "seeds ") + ", ".join(names)
+    found = sorted(seeds)
+    return f"seed{'' if len(found) == 1 else 's'} {ranges(found)}"
 
 
-def _seeds(count: int) -> str:
-    return f"{count} seed" + ("" if count == 1 else "s")
+def _seeds(n: int) -> str:
+    return count(n, "seed")

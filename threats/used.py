@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sim.errors import InputError
+from sim.evidence.written import count
 from sim.names import CLEAR
 from sim.types import LEVELS, Level
+from threats import named
 from threats.catalog import Catalog
 from threats.powers import Power
 from threats.system import Adversary
@@ -70,13 +72,15 @@ def beyond(
     used = powers_used(attacks, config, adversary, catalog)
     missing = [power for power in used if power not in declared]
     if missing:
-        return f"{'+'.join(attacks)} uses {', '.join(missing)}, which {adversary.id} lacks"
+        return f"it takes the power to {named.powers(missing)}, which {adversary.id} lacks"
     if set(used) & OF_HOSPITALS and n_hostile > adversary.coalition_max:
         most = adversary.coalition_max
-        return f"{n_hostile} hospitals are hostile, and {adversary.id} declares at most {most}"
+        hostile = count(n_hostile, "hospital is", "hospitals are")
+        return f"{hostile} hostile, and {adversary.id} declares at most {most}"
     granted = knowledge(config)
     if "modify_update" in used and LEVELS.index(granted) > LEVELS.index(adversary.knowledge):
-        return f"the attack may know {granted}, and {adversary.id} declares {adversary.knowledge}"
+        may = f"{adversary.id} is declared to know {named.knows(adversary.knowledge)}"
+        return f"the attack may know {named.knows(granted)}, and {may}"
     return None
 
 
@@ -100,4 +104,8 @@ def refuse_beyond(
     reason = beyond(attacks, config, n_hostile, adversary, catalog, baseline=baseline)
     if reason is not None:
         key = f"adversaries.{adversary.id}.powers"
-        raise InputError(key, list(adversary.powers), f"expected what its runs use: {reason}")
+        raise InputError(
+            key,
+            list(adversary.powers),
+            f"expected what its runs of {'+'.join(attacks)} use: {reason}",
+        )

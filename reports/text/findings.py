@@ -7,7 +7,7 @@ states what is missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -289,8 +289,8 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     rows = inversions.drop_nulls("rate").rows(named=True)
     guarded = [row for row in rows if row["defense"] != "none"]
     some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])[:1]
-    texts = [_recovered(row) for row in rows if row["defense"] == "none"]
-    texts += [f"The most under a defense: {_recovered(row)}" for row in some]
+    texts = [_recovered(row, words.attack_first) for row in rows if row["defense"] == "none"]
+    texts += [f"The most under a defense: {_recovered(row, words.attack)}" for row in some]
     several = inversions["attack"].n_unique() > 1
     for attacks, defenses, most in tables.recovered_none(inversions):
         by = f" by {words.listed(map(words.attack, attacks))}" if several else ""
@@ -301,11 +301,10 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     return texts
 
 
-def _recovered(row: TableRow) -> str:
+def _recovered(row: TableRow, named: Callable[[str], str]) -> str:
     interval = f"{words.share(row['rate_low'])} to {words.share(row['rate_high'])}"
     return (
-        f"{words.attack_first(row['attack'])} recovered {row['n_recovered']:,} of"
-        f" {row['n_attacked']:,} attacked"
+        f"{named(row['attack'])} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
         f" records {words.under(row['defense'])} ({words.share(row['rate'])};"
         f" 95 % interval {interval}) from what the aggregator sees in round {row['round']}."
     )

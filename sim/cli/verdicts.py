@@ -9,7 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from sim import titles
 from sim.cli.screen import plain_table
+from sim.evidence.written import figure, listed
 from threats.assessment import Assessment
 from threats.changes import COSTS
 from threats.criteria import Judged, wording
@@ -62,7 +64,7 @@ def judged(assessment: Assessment, design: Design) -> Group:
             Text(WORDS[one.outcome], style=STYLES[one.outcome]),
             _figure(one),
             wording(asked[one.id]),
-            one.decisive or "",
+            titles.attack(one.decisive or ""),
         )
     whys = (f"{one.id}: {_why(one)}" for one in assessment.criteria if one.outcome != "met")
     return Group(table, *_listed("Why", whys))
@@ -85,7 +87,7 @@ def searched(found: Search) -> Group:
         return Group(*parts)
     table = plain_table("\nChanges", ("change", "costs", "seeds", "beyond by", "criteria"))
     for step in sorted(tried, key=lambda step: (step.state != "met", step.order))[:MOST_CHANGES]:
-        beyond = f"{step.shortfall:.3f}"
+        beyond = figure(step.shortfall)
         cost = COSTS[step.change.cost]
         table.add_row(step.change.text, cost, str(step.seeds), beyond, _outcomes(step))
     more = len(tried) - MOST_CHANGES
@@ -116,7 +118,8 @@ def _figure(one: Judged) -> str:
         return "nothing"
     side = "at least" if one.bound == "at_least" else "at most"
     bound = found.lower if one.bound == "at_least" else found.upper
-    return f"{found.figure:.3f} ({'no bound' if bound is None else f'{side} {bound:.3f}'})"
+    stated = "no bound" if bound is None else f"{side} {figure(bound)}"
+    return f"{figure(found.figure)} ({stated})"
 
 
 def _why(one: Judged) -> str:
@@ -124,8 +127,8 @@ def _why(one: Judged) -> str:
         shown = one.reasons[:MOST_REASONS]
         more = len(one.reasons) - len(shown)
         return "; ".join([*shown, *([f"and {more} more"] if more else [])]) or one.text
-    beyond = [found.attack for found in one.tried if found.outcome == one.outcome]
-    return f"beyond it under {', '.join(beyond)}"
+    beyond = [titles.attack(tried.attack) for tried in one.tried if tried.outcome == one.outcome]
+    return f"beyond it under {listed(beyond)}"
 
 
 def _next(assessment: Assessment, design: Design, missing: int, command: str) -> Iterator[str]:
@@ -156,9 +159,9 @@ def _untested(runs: Runs) -> Iterator[str]:
     for one in runs.untested:
         reasons.setdefault((one.threat, one.reason), []).append(one)
     for (threat, reason), ones in reasons.items():
-        names = dict.fromkeys(one.attack for one in ones if one.attack is not None)
+        names = dict.fromkeys(titles.attack(one.attack) for one in ones if one.attack is not None)
         adversaries = ", ".join(dict.fromkeys(one.adversary for one in ones))
-        attacks = f" {', '.join(names)}" if names else ""
+        attacks = f", {listed(names)}" if names else ""
         yield f"{threat}{attacks} ({adversaries}): {reason}"
 
 

@@ -117,7 +117,7 @@ def test_a_defense_that_did_nothing_in_one_run_is_inconclusive() -> None:
         idle(r, "defense") if r.run in ("sign_flip-krum-1", "sign_flip-krum-3") else r
         for r in grid("sign_flip", seeds=4)
     ]
-    expect_inconclusive(records, "the defense did nothing in seeds 1, 3")
+    expect_inconclusive(records, "the defense did nothing in seeds 1 and 3")
 
 
 def test_unknown_engagement_counts_as_none() -> None:
@@ -131,14 +131,14 @@ def test_unknown_engagement_counts_as_none() -> None:
 def test_without_the_no_attack_control_a_row_is_inconclusive() -> None:
     records = without(grid("sign_flip"), attack="none", defense="krum")
     expect_inconclusive(
-        records, "0 seeds with both controls, 3 needed; no run without the attack for seeds 0, 1, 2"
+        records, "0 seeds with both controls, 3 needed; no run without the attack for seeds 0 to 2"
     )
 
 
 def test_without_the_no_defense_control_a_row_is_inconclusive() -> None:
     records = without(grid("sign_flip"), attack="sign_flip", defense="none")
     expect_inconclusive(
-        records, "no run without the defense in which the attack did something for seeds 0, 1, 2"
+        records, "no run without the defense in which the attack did something for seeds 0 to 2"
     )
 
 
@@ -148,7 +148,7 @@ def test_an_attack_that_does_nothing_even_undefended_is_no_control() -> None:
         for r in grid("sign_flip")
     ]
     expect_inconclusive(
-        records, "no run without the defense in which the attack did something for seeds 0, 1, 2"
+        records, "no run without the defense in which the attack did something for seeds 0 to 2"
     )
 
 
@@ -156,7 +156,7 @@ def test_controls_of_other_seeds_do_not_count() -> None:
     records = altered(
         grid("sign_flip"), lambda r: (r.attack, r.defense) == ("none", "krum"), seed=77
     )
-    expect_inconclusive(records, "no run without the attack for seeds 0, 1, 2")
+    expect_inconclusive(records, "no run without the attack for seeds 0 to 2")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_controls_of_another_setting_do_not_count(changes: dict[str, Any]) -> No
     records = altered(
         grid("sign_flip"), lambda r: (r.attack, r.defense) == ("none", "krum"), **changes
     )
-    expect_inconclusive(records, "no run without the attack for seeds 0, 1, 2")
+    expect_inconclusive(records, "no run without the attack for seeds 0 to 2")
 
 
 def test_attack_and_defense_may_differ_between_a_run_and_its_controls() -> None:
@@ -447,14 +447,14 @@ def test_recovered_updates_are_counted_as_updates() -> None:
 
 def test_reconstruction_that_recovers_nothing_undefended_is_no_evidence_for_a_defense() -> None:
     records = grid("analytic_inversion", recovered=(0, 0))
-    expect_inconclusive(records, "the attack recovered nothing even without the defense", "THR-GI")
+    expect_inconclusive(records, "the attack found nothing even without the defense", "THR-GI")
     assert row_of(records, "THR-GI", "none").status == "measured"
 
 
 @pytest.mark.parametrize(
     ("n_shuffled", "reason"),
     [
-        (6, "the share of records recovered from shuffled updates is no smaller"),
+        (6, "its figure is no larger than the share of records recovered from shuffled updates"),
         (None, "no share of records recovered from shuffled updates"),
     ],
 )
