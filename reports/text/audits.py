@@ -13,10 +13,6 @@ from sim.types import Node
 
 FACTORS: Final = (1, 2, 10)  # times that noise may be too small
 FORM_NAMES: Final = {"one_run": "one-run audit", "f_dp": "f-DP form"}
-HOW: Final = {
-    "alone": "by the hospital's own app",
-    "together": "batched, as comparisons train",
-}
 
 
 def at_least(epsilon: float) -> str:
