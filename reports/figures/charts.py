@@ -107,7 +107,7 @@ def reconstruction(inversions: pl.DataFrame, width: Width, looks: Mapping[str, L
         xlim=(-0.04 * top, 1.04 * top),
         xlabel="Attacked records recovered",
     )
-    named.tick_params(axis="y", length=0)
+    style.without_ticks(named, "y")
     style.guide(named, "x")
     crowd.set_xscale("log", base=2)
     crowd.set(
@@ -193,7 +193,7 @@ def hospital_costs(found: pl.DataFrame, width: Width) -> Figure:
     for axes, neutral in zip(panels, (1, 0), strict=True):
         axes.axvline(neutral, color=style.SOFT, linewidth=0.9, zorder=0)
         style.guide(axes, "x")
-        axes.tick_params(axis="y", length=0)
+        style.without_ticks(axes, "y")
         axes.set_yticks(
             range(len(defenses)), [width.named(words.defense(name)) for name in defenses]
         )
@@ -306,7 +306,7 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
         style.mark(label, defense=row["defense"])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=width.wrapped("AUROC (right is better)", 0.4))
     axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 8))
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     where = "below the defense" if width.narrow else "on the right"
     shown = [
         _mark("D", style.BLUE, "nobody attacking", markersize=7),
