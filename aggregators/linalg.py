@@ -69,7 +69,11 @@ def mixed(shares: NDArray[np.float64], updates: Updates) -> NDArray[np.float64]:
 
 
 def lengths(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,)."""
+    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,).
+
+    >>> lengths(np.array([[3.0, 4.0], [0.0, 1.0]]))
+    array([5., 1.])
+    """
     squares = _squares(updates, origin, updates.dtype)
     unsure = ~((squares > LEAST) & (squares < MOST))
     if updates.dtype != np.float64 and np.count_nonzero(unsure):
@@ -94,7 +98,7 @@ def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArr
 
 
 def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
-    """For each block of columns its values as (width, n_rows), each line in ascending order.
+    """The values of each block of columns, (width, n_rows), each line in ascending order.
 
     An array is good until the next block.
     """
@@ -151,7 +155,7 @@ def _network(n: int) -> list[tuple[int, int]]:
 def ordered(
     updates: Updates, weights: NDArray[np.float64]
 ) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
-    """For each block of columns its values in ascending order, and the weight up to each value.
+    """The values of each block of columns in ascending order, and the weight up to each value.
 
     Both have the shape (n_rows, width).
     """
@@ -254,6 +258,10 @@ def squared_distances(
     of the rows minus the row of median length; rows that are close to each other and far from that
     one are subtracted from each other. The relative error of every distance is about 1e-11 at most,
     and equal rows have equal distances.
+
+    >>> squared_distances(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    array([[ 0., 25.],
+           [25.,  0.]])
     """
     gram = products(updates, origin, sizes, _middle(updates))
     squares = np.diag(gram)

@@ -39,7 +39,7 @@ class Chain:
         return self.rule.min_rows
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why a step or the rule cannot work on ``n_rows`` rows of ``n_hospitals``, or None."""
+        """The reason why a part cannot work on ``n_rows`` rows of ``n_hospitals``, or None."""
         merged = ""
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         for part in parts:

@@ -61,7 +61,7 @@ class Drawing(Protocol):
         ...
 
     def answers(self) -> list[str]:
-        """What was asked for, in order."""
+        """The figures that were asked for, in order."""
         ...
 
 
@@ -144,7 +144,10 @@ def figures(
 def makers(
     everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool
 ) -> Iterator[tuple[str, Make]]:
-    """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
+    """The function that makes each figure of the page of a folder, by file name.
+
+    ``manifest``: its own.
+    """
     facts = dict.fromkeys(MANIFEST) | manifest
     records = of_study(everything, facts)
     refused = facts["refused"] or ()
@@ -177,7 +180,7 @@ def drawings(
     *,
     show_reconstructions: bool = False,
 ) -> Iterator[tuple[str, Make]]:
-    """How each figure that these records have data for is made, by file name.
+    """The function that makes each figure that these records have data for, by file name.
 
     Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
     data that is not public are drawn only with ``show_reconstructions``.
@@ -208,9 +211,11 @@ def drawings(
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     by_round = tables.curves([record for record in trained if record.attack in panels])
     yield from _in_parts("convergence", multiples.convergence, by_round, looks=looks)
-    inversions = tables.inversions(records).drop_nulls(["rate", "summed"])
+    inversions = tables.inversions(records).drop_nulls("rate")
     if not inversions.is_empty():
         yield "reconstruction", _make(charts.reconstruction, inversions, looks=looks)
+    if not inversions.drop_nulls("summed").is_empty():
+        yield "leakage", _make(charts.leakage, inversions, looks=looks)
     if not (clips := tables.clips(records)).is_empty():
         yield "clip_over_rounds", _make(privacy.clip_over_rounds, clips)
     if asked := membership.cells(records):

@@ -14,6 +14,7 @@ from sim.evidence import statement
 from sim.evidence.controls import NONE
 
 SCRIPT = "script.js"
+WHOLE = 24  # signs of a name that a table never breaks
 
 
 @cache
@@ -48,7 +49,8 @@ def _named(title: str, name: str, mark: str) -> Markup:
     shown = escape(safe.shown(title + mark))
     if name in (title, NONE):
         return shown
-    typed = Markup('<span class="iv"><code data-key="{0}">{0}</code></span>')
+    whole = ' class="whole"' if len(name) <= WHOLE else ""
+    typed = Markup(f'<span class="iv"><code data-key="{{0}}"{whole}>{{0}}</code></span>')
     return shown + typed.format(safe.shown(name))
 
 
@@ -61,5 +63,5 @@ def page(template: str, **values: object) -> str:
 
 @cache
 def script() -> str:
-    """What every page runs in a browser."""
+    """The script that every page runs in a browser."""
     return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")

@@ -225,7 +225,7 @@ def write(folder: Path) -> tuple[Path, Sweep]:
 
 
 def makers(folder: Path) -> Iterator[tuple[str, Make]]:
-    """How the figure of the page is made, by file name. Raises as ``read`` does."""
+    """The function that makes the figure of the page, by file name. Raises as ``read`` does."""
     yield FIGURE, partial(draw, read(folder))
 
 

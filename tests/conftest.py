@@ -64,7 +64,8 @@ def plugins(kind: str) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that one process runs together first, so that none is left for the end.
+    """Put the files that take longest first, so that none is left for the end: those that name an
+    ``xdist_group``.
 
     Cases of attacks whose toolbox is not installed are skipped; `make toolbox` runs them.
     """

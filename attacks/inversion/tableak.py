@@ -168,7 +168,7 @@ def _aligned(member: Values, best: Values, labels: Values, relaxation: Relaxatio
 
 
 def certainty(members: Values, fields: Sequence[Field]) -> Values:
-    """How far the members (n, n_records, n_features) agree on each field, (n_records, n_fields).
+    """The agreement of the members (n, n_records, n_features) on each field, (n_records, n_fields).
 
     It is 1 less the entropy of the members' mean over that of ignorance: uniform levels, or a
     normal distribution of 1 standard deviation, counted down to ``FINEST``. A field that can be

@@ -1,4 +1,4 @@
-"""What attacks on the finished model infer, copy or turn, beside what needs no attack."""
+"""The success of attacks on the finished model, beside what needs no attack."""
 
 from __future__ import annotations
 

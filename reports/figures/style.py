@@ -62,7 +62,7 @@ class Width:
         return labels.wrapped(text, int(share * self.letters()))
 
     def letters(self) -> int:
-        """How many characters of usual text are about as wide as the figure."""
+        """The number of characters of usual text that are about as wide as the figure."""
         return int(self.inches * 72 / (0.56 * self.size))
 
     def named(self, name: str) -> str:
@@ -342,7 +342,7 @@ def _identified(id_: str, name: str, used: Container[str]) -> str:
 
 
 def columns(width: Width, most: int = 4) -> int:
-    """How many names of defenses a legend has side by side."""
+    """The number of names of defenses that a legend has side by side."""
     return 2 if width.narrow else most
 
 

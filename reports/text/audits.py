@@ -1,4 +1,4 @@
-"""What audits of private training found, in words."""
+"""The findings of audits of private training, in words."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from sim.types import Node
 
 FACTORS: Final = (1, 2, 10)  # times that noise may be too small
 FORM_NAMES: Final = {"one_run": "one-run audit", "f_dp": "f-DP form"}
-HOW: Final = {
-    "alone": "by the hospital's own app",
-    "together": "batched, as comparisons train",
-}
 
 
 def at_least(epsilon: float) -> str:
@@ -25,7 +21,7 @@ def at_least(epsilon: float) -> str:
 
 
 def title(one: Audit) -> str:
-    """What the audits are of."""
+    """The heading of an audit of private training."""
     return (
         f"{one.mechanism} in {one.hospital}: what {one.n_canaries:,} canaries show of epsilon"
         f" at delta {words.delta(one.delta)}"
@@ -61,7 +57,7 @@ def sentences(found: Sequence[Audit]) -> list[str]:
 
 
 def limits(one: Audit) -> list[str]:
-    """What an audit with so many canaries can and cannot see at its claim."""
+    """Sentences on what an audit with so many canaries can and cannot see at its claim."""
     most = _ceiling(one)
     by_form = {"one_run": most.one_run, "f_dp": most.f_dp}
     texts = list[str]()
@@ -92,7 +88,7 @@ def powers(one: Audit) -> list[Node]:
 
 
 def as_json(found: Sequence[Audit]) -> Node:
-    """What the audits of one claim found, in plain values."""
+    """The findings of the audits of one claim, in plain values."""
     one = found[0]
     most = _ceiling(one)
     return {

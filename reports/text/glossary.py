@@ -139,8 +139,10 @@ ENTRIES: Final = (
         "Harm", "harm|harmed|harms|material|materially",
         "Shown where every one of at least two seeds lost {drop} of AUROC or more"
         " (report.material_drop), or the mean did and its interval lies below 0; with a backdoor,"
-        " where its success exceeds false triggers by that share of the marked patients. Otherwise"
-        " no material loss is shown, interval included, or it is not decided.",
+        " where its success exceeds false triggers by that share of the marked patients. A seed"
+        " that left no AUROC counts as lost. That no material loss is shown takes at least three"
+        " seeds, none of which lost that much, and an interval that ends below it. All else is not"
+        " decided.",
     ),
     _entry(
         "Not decided", "not decided|inconclusive|undecided",
@@ -266,8 +268,9 @@ ENTRIES: Final = (
     ),
     _entry(
         "Measured", "measured",
-        "A status: there are runs with both controls and enough seeds, in which attack and defense"
-        " did something. It states that a figure exists, not that the figure is good.",
+        "A status: there are runs with both controls and enough seeds (three, or two that show"
+        " harm), in which attack and defense did something. It states that a figure exists, not"
+        " that the figure is good.",
     ),
     _entry(
         "Literature only, not tested, not testable by simulation",

@@ -12,7 +12,7 @@ from sim.types import Members, Quantizing, Updates, View
 
 
 def present(groups: Members, least: int, hospitals: Iterable[str]) -> Members:
-    """What is left of ``groups`` where updates of these ``hospitals`` are there alone.
+    """The hospitals of each of ``groups`` whose updates are there.
 
     A group with fewer than ``least`` of them is left out.
     """
@@ -50,6 +50,6 @@ def averages(
 
 
 def too_few(n_replies: int, least: int) -> str:
-    """Why there is nothing to see of ``n_replies`` usable replies."""
+    """The reason why there is nothing to see of ``n_replies`` usable replies."""
     replies = "1 usable reply" if n_replies == 1 else f"{n_replies} usable replies"
     return f"{replies}: no group has the {least} that a sum needs"

@@ -1,4 +1,4 @@
-"""What hostile hospitals know and send: the adversary stands between their training and upload."""
+"""The adversary: it stands between the training and the upload of hostile hospitals."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Lasting:
 
 
 class Grant:
-    """What the adversary of a run may know in one round: an attack's only way to the outside.
+    """The adversary's knowledge in one round of a run: an attack's only way to the outside.
 
     ``hostile``: the hostile hospitals whose updates are usable, in order of names. ``model``
     (n_params,) and ``n_hospitals`` are public. ``is_futile``: whether the round will be skipped
@@ -89,7 +89,7 @@ class Grant:
     def knowledge(
         self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]
     ) -> Knowledge:
-        """What an attack that declares to use ``uses`` gets, beside ``own``.
+        """The knowledge of an attack that declares to use ``uses``, beside ``own``.
 
         ``rng``: the draws of a preview.
         """
@@ -189,7 +189,9 @@ class Adversary:
         return frozenset(away)
 
     def upload(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
-        """What hostile hospitals upload in place of what they trained; the others do as if honest.
+        """The uploads of hostile hospitals that differ from what they trained.
+
+        Others do as if honest.
 
         ``trained``: replies of hostile hospitals, in order of their names.
         """
@@ -205,15 +207,15 @@ class Adversary:
         }
 
     def answers(self, number: int, kind: str, arrived: Replies) -> dict[str, Arrived]:
-        """What hostile hospitals answer in a trip of a kind instead; those that change nothing not.
+        """The answers of hostile hospitals in a kind of trip that differ from their honest ones.
 
-        ``arrived``: their honest answers, and the others'.
+        ``arrived``: their honest answers.
         """
         changed = dict[str, Arrived]()
         if not self.on_messages or not self.plan.attacks_in(number):
             return changed
-        for hospital in self.plan.hostile:
-            reply = arrived[hospital].message if hospital in arrived else None
+        for hospital, answer in arrived.items():
+            reply = answer.message
             if reply is None or (honest := wire.answered(reply)) is None:
                 continue
             sent = honest
@@ -249,10 +251,10 @@ class Adversary:
         uploads: Mapping[str, Vector],
         plan: FederationPlan,
     ) -> Isolated | None:
-        """What the aggregator and the hostile hospitals work out together from a round's view.
+        """The rows that aggregator and hostile hospitals work out together of a round's view.
 
-        ``uploads``: what each hospital uploaded, before its quantization. ``plan``: what all know.
-        None without such an attack, or where it refuses.
+        ``uploads``: what each hostile hospital uploaded, before its quantization. ``plan``: what
+        all know. None without such an attack, or where it refuses.
         """
         found = None
         own = {

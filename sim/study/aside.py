@@ -64,7 +64,7 @@ class Shared(Generic[P, T]):
         self._exchange()
 
     def answers(self) -> list[T]:
-        """What each call has returned, in the order in which they were asked for.
+        """The result of each call, in the order in which the calls were made.
 
         Raises what a call has raised, and ``RefusedError`` if the other process is gone.
         """

@@ -1,4 +1,4 @@
-"""What runs take: processor seconds and bytes of memory, before any of them is run."""
+"""The costs of runs: processor seconds and bytes of memory, before any of them is run."""
 
 from __future__ import annotations
 

@@ -305,6 +305,17 @@ def test_a_page_without_scores_of_fields_has_no_table_of_them():
     assert "Which fields the attacker knows" not in html_of([make_record(inversion=make_images())])
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_defenses_under_which_an_attacker_knows_the_same_fields_share_a_sentence():
+    same = [
+        make_record(attack="tableak", defense=name, inversion=make_fields(), public=False)
+        for name in ("none", "median", "krum")
+    ]
+    text = " ".join(text_of(html_of(same)).split())
+    assert text.count("were guessed right") == 1
+    assert "with no defense, under median and under Krum: 88 % of the fields" in text
+
+
 def test_page_escapes_hostile_names():
     evil = "<script>alert(1)</script>"
     hospitals = [

@@ -1,4 +1,4 @@
-"""What a hospital reads of the messages that it gets, what it replies, and what it holds back."""
+"""The hospital's side of messages: reading them, replying, and holding content back."""
 
 from __future__ import annotations
 

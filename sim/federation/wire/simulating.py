@@ -1,4 +1,4 @@
-"""What the simulator alone does with messages: it changes uploads and lends contexts to apps."""
+"""The simulator's own work on messages: it changes uploads and lends contexts to apps."""
 
 from __future__ import annotations
 
