@@ -54,10 +54,10 @@ RUNS = "runs.html"  # the page of all runs, where the index is that of a design'
 
 
 class Drawing(Protocol):
-    """Calls of ``style.inline``, which may be done elsewhere while the page is made."""
+    """Calls of ``style.drawn``, which may be done elsewhere while the page is made."""
 
-    def ask(self, make: Make, name: str, /) -> None:
-        """Ask for one figure."""
+    def ask(self, make: Make, name: str, width: Width, /) -> None:
+        """Ask for one picture."""
         ...
 
     def answers(self) -> list[str]:
@@ -66,17 +66,17 @@ class Drawing(Protocol):
 
 
 class Here:
-    """The drawing of each figure at once, in this process."""
+    """The drawing of each picture at once, in this process."""
 
     def __init__(self) -> None:
         self._texts = list[str]()
 
-    def ask(self, make: Make, name: str) -> None:
-        """Draw one figure."""
-        self._texts.append(style.inline(make, name))
+    def ask(self, make: Make, name: str, width: Width) -> None:
+        """Draw one picture."""
+        self._texts.append(style.drawn(make, name, width))
 
     def answers(self) -> list[str]:
-        """The figures so far."""
+        """The pictures so far."""
         return self._texts
 
 
@@ -110,12 +110,13 @@ def write_report(
     found = evidence.read(folder) if everything is None else everything
     records = of_study(found, manifest)
     drawing = drawing or Here()
-    drawn = list[str]()
+    asked = list[str]()
     refused = manifest["refused"] or ()
     more = titles.stored(manifest.get("titles"))
     for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
-        drawing.ask(partial(_titled, more, make), title)
-        drawn.append(title)
+        for width in (style.PAGE, style.PHONE):
+            drawing.ask(partial(style.titled, more, make), title, width)
+        asked.append(title)
     with titles.known(more):
         values = content(
             records,
@@ -123,7 +124,9 @@ def write_report(
             show_reconstructions=show_reconstructions,
             lines=evidence.located(folder),
         )
-        page = render(values, dict(zip(drawn, drawing.answers(), strict=True)))
+        pictures = iter(drawing.answers())
+        drawn = {title: style.both(next(pictures), next(pictures)) for title in asked}
+        page = render(values, drawn)
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -150,13 +153,7 @@ def makers(
     refused = facts["refused"] or ()
     more = titles.stored(facts.get("titles"))
     for name, make in drawings(records, refused, show_reconstructions=show_reconstructions):
-        yield name, partial(_titled, more, make)
-
-
-def _titled(more: titles.Titles, make: Make, width: Width) -> Figure:
-    """A figure in which choices of the user have the plain names ``more``."""
-    with titles.known(more):
-        return make(width)
+        yield name, partial(style.titled, more, make)
 
 
 def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:

@@ -116,7 +116,7 @@ def _panel(axes: Axes, rows: Sequence[TableRow], places: Mapping[str, int]) -> N
     axes.axvline(limit, color=style.VERMILION, linewidth=1.2, zorder=1)
     side = {"at_most": "at most", "at_least": "at least", "loss_at_most": "loss: at most"}[bound]
     axes.set(xlim=ends, title=rows[0]["criterion"], xlabel=f"{side} {limit:g}")
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     style.guide(axes, "x")
 
 

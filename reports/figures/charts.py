@@ -102,7 +102,7 @@ def reconstruction(inversions: pl.DataFrame, width: Width, looks: Mapping[str, L
         xlim=(-0.04 * top, 1.04 * top),
         xlabel="Attacked records recovered",
     )
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     style.guide(axes, "x")
     _in_percent(axes.xaxis, width)
     return figure
@@ -225,7 +225,7 @@ def hospital_costs(found: pl.DataFrame, width: Width) -> Figure:
     for axes, neutral in zip(panels, (1, 0), strict=True):
         axes.axvline(neutral, color=style.SOFT, linewidth=0.9, zorder=0)
         style.guide(axes, "x")
-        axes.tick_params(axis="y", length=0)
+        style.without_ticks(axes, "y")
         axes.set_yticks(
             range(len(defenses)), [width.named(words.defense(name)) for name in defenses]
         )
@@ -338,7 +338,7 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
         style.mark(label, defense=row["defense"])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=width.wrapped("AUROC (right is better)", 0.4))
     axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 8))
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     where = "below the defense" if width.narrow else "on the right"
     shown = [
         _mark("D", style.BLUE, "nobody attacking", markersize=7),

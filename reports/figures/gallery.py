@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from reports.figures import style
@@ -99,13 +100,9 @@ def _row(axes: Axes, group: TableRow, one: Recovered, width: Width) -> None:
             zip((truth, guess, baseline), marks, strict=True), 1
         ):
             if is_right is not None and text is not None:
-                axes.axhspan(
-                    line + 0.06,
-                    line + 0.94,
-                    (column - left) / (4 - left) + 0.01,
-                    (column + 1 - left) / (4 - left) - 0.01,
-                    color=RIGHT if is_right else WRONG,
-                )
+                color = RIGHT if is_right else WRONG
+                spot = (column + 0.04, line + 0.06)
+                axes.add_patch(Rectangle(spot, 0.92, 0.88, color=color))
             axes.text(
                 column + 0.5, line + 0.5, _short(text), ha="center", va="center", fontsize="small"
             )

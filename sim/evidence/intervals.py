@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from sim.evidence.metrics import ANY, SHARE, Range, is_material
 
@@ -149,7 +149,7 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
 @lru_cache(maxsize=4096)  # a page asks again for the same counts
 def rate_interval(successes: int, trials: int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934). Trials are taken to be independent."""
-    from scipy.stats import binomtest  # here and below: takes longer to load than all the rest
+    from scipy.stats import binomtest  # takes longer to load than all the rest
 
     bounds = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="exact")
     return Interval(float(bounds.low), float(bounds.high))
@@ -179,9 +179,7 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
 
 @lru_cache(maxsize=4096)
 def _beta_quantile(share: float, a: float, b: float) -> float:
-    from scipy.stats import beta
-
-    return float(beta.ppf(share, a, b))
+    return float(betaincinv(a, b, share))
 
 
 def excess_interval(
