@@ -59,7 +59,14 @@ def refusal(part: Limited, n_rows: int, n_hospitals: int) -> str | None:
 
 
 def enough(rule: Limited, view: View) -> None:
-    """Raise ``RefusedError`` if ``view`` has fewer rows than ``rule`` needs."""
+    """Raise ``RefusedError`` if ``view`` has fewer rows than ``rule`` needs.
+
+    >>> from aggregators.rules.krum import Krum
+    >>> enough(Krum(n_hostile=2), View(np.zeros((3, 4)), (("a",), ("b",), ("c",))))
+    Traceback (most recent call last):
+        ...
+    sim.errors.RefusedError: n_rows=3, n_hostile=2: Krum needs n_rows >= 2*n_hostile + 3 = 7
+    """
     text = refusal(rule, len(view.rows), sum(map(len, view.members)))
     if text is not None:
         raise RefusedError(text)

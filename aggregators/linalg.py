@@ -69,7 +69,11 @@ def mixed(shares: NDArray[np.float64], updates: Updates) -> NDArray[np.float64]:
 
 
 def lengths(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,)."""
+    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,).
+
+    >>> lengths(np.array([[3.0, 4.0], [0.0, 1.0]]))
+    array([5., 1.])
+    """
     squares = _squares(updates, origin, updates.dtype)
     unsure = ~((squares > LEAST) & (squares < MOST))
     if updates.dtype != np.float64 and np.count_nonzero(unsure):
@@ -254,6 +258,10 @@ def squared_distances(
     of the rows minus the row of median length; rows that are close to each other and far from that
     one are subtracted from each other. The relative error of every distance is about 1e-11 at most,
     and equal rows have equal distances.
+
+    >>> squared_distances(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    array([[ 0., 25.],
+           [25.,  0.]])
     """
     gram = products(updates, origin, sizes, _middle(updates))
     squares = np.diag(gram)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from reports import dfd, rendering, sections, story
 from reports.analysis import changes
-from reports.dfd import Badge
+from reports.dfd.shapes import Badge
 from reports.figures import style
 from reports.figures.changes import changes as draw_changes
 from reports.figures.risk import RISK, risk_matrix

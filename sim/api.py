@@ -416,6 +416,12 @@ def read(folder: Place) -> Results:
 
     The evidence is checked: the chain of its lines, the figures, the addresses of runs, and that
     manifest, verdict and register stand on it. Raises ``InputError`` where one does not hold.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     made = run({"training.rounds": 1}, consortium="heart4", folder=folder)
+    ...     read(folder).results.equals(made.results)
+    True
     """
     place = Path(folder).absolute()
     if not (place / evidence.EVIDENCE).exists() and any(place.rglob(evidence.EVIDENCE)):

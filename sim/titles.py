@@ -136,7 +136,7 @@ def of_user(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, dict[
 
 
 def posing(title: str) -> str | None:
-    """Why a title of somebody else could be taken for one of the project; None if it cannot.
+    """The reason why somebody's title could be taken for one of the project, or None.
 
     It looks like a title or a name of a choice of the project, or mixes scripts within a word.
 

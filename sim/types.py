@@ -117,7 +117,12 @@ class Records:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.integer | np.bool_] | slice) -> Records:
-        """The records at the given row numbers."""
+        """The records at the given row numbers.
+
+        >>> records = Records(np.zeros((3, 2), np.float32), np.array([0, 1, 1], np.float32))
+        >>> records.take(np.array([0, 2])).labels
+        array([0., 1.], dtype=float32)
+        """
         return Records(self.features[rows], self.labels[rows])
 
 
@@ -217,7 +222,11 @@ class View:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """The number of hospitals behind each row, (n_rows,)."""
+        """The number of hospitals behind each row, (n_rows,).
+
+        >>> View(np.zeros((2, 4)), (("a", "b"), ("c",))).sizes
+        array([2, 1])
+        """
         return np.array([len(group) for group in self.members], dtype=np.int64)
 
 

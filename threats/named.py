@@ -1,4 +1,4 @@
-"""What people call the powers of an adversary, levels of knowledge and classes of assets."""
+"""The plain names of powers of an adversary, levels of knowledge and classes of assets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def knows(level: Level) -> str:
 
 
 def place(role: Place) -> str:
-    """Where a threat strikes, as ``the aggregator``."""
+    """The place where a threat strikes, as ``the aggregator``."""
     return _all()["places"][role].title
 
 

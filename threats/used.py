@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sim.errors import InputError
 from sim.evidence.written import count
 from sim.names import CLEAR
 from sim.types import LEVELS, Level
@@ -89,23 +88,3 @@ def knowledge(config: Mapping[str, object]) -> Level:
     adversary = config.get("adversary")
     found = adversary.get("knowledge", "own") if isinstance(adversary, Mapping) else "own"
     return next((level for level in LEVELS if level == found), "updates_and_rule")
-
-
-def refuse_beyond(
-    attacks: Sequence[str],
-    config: Mapping[str, object],
-    n_hostile: int,
-    adversary: Adversary,
-    catalog: Catalog,
-    *,
-    baseline: bool = False,
-) -> None:
-    """Refuse runs that use more than an adversary declares. Raises ``InputError``, before a run."""
-    reason = beyond(attacks, config, n_hostile, adversary, catalog, baseline=baseline)
-    if reason is not None:
-        key = f"adversaries.{adversary.id}.powers"
-        raise InputError(
-            key,
-            list(adversary.powers),
-            f"expected what its runs of {'+'.join(attacks)} use: {reason}",
-        )

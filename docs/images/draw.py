@@ -174,8 +174,8 @@ def _beside(axes: Axes, rows: pl.DataFrame, column: str, color: str = "") -> Non
         )
     axes.set_xticks(
         range(len(attacks)),
-        [words.attack(name).replace("+", "\n+ ") for name in attacks],
-        fontsize=8,
+        [textwrap.fill(words.attack(name).replace("+", " + "), 16) for name in attacks],
+        fontsize=7.5,
     )
     guide(axes, "y")
 

@@ -1,4 +1,4 @@
-"""Where the panels of a figure stand: a grid with room for what is written beside them.
+"""The layout of a figure's panels: a grid with room for what is written beside them.
 
 Matplotlib's constrained layout gives the same, but measures each text some ten times, then and when
 the figure is drawn, which took a third of the time of a figure.
@@ -58,17 +58,18 @@ class Sheet(Figure):
         self.is_arranged = False
         self._outside = list[tuple[Side, Legend | Text]]()
 
-    def legend(self, *args: Any, **named: Any) -> Legend:
+    def legend(self, *args: object, **named: object) -> Legend:
         """A legend of the figure; with ``loc="outside ..."`` it has room beside the panels."""
-        made = super().legend(*args, **named)
+        made: Legend = cast(Any, super()).legend(*args, **named)
         first, *rest = str(named.get("loc", "best")).split()
         if first == "outside":
             self._outside.append((OUTSIDE[rest[0]], made))
         return made
 
-    def supxlabel(self, t: str, **named: Any) -> Text:
+    def supxlabel(self, t: str, **named: object) -> Text:
         """The label below all panels, which has room there."""
-        made = super().supxlabel(t, y=APART["bottom"] / POINTS / self.get_figheight(), **named)
+        y = APART["bottom"] / POINTS / self.get_figheight()
+        made: Text = cast(Any, super()).supxlabel(t, y=y, **named)
         self._outside.append(("bottom", made))
         return made
 

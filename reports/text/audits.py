@@ -17,10 +17,6 @@ DIFFER: Final = {  # by the relation of neighbors
     "replace": "one record that stands in place of another",
     "add_remove": "one record that is there or not",
 }
-HOW: Final = {
-    "alone": "by the hospital's own app",
-    "together": "batched, as comparisons train",
-}
 
 
 def at_least(epsilon: float) -> str:

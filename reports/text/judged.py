@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from reports.analysis.seen import Seen
-from reports.text import answer, words
+from reports.text import answer, exposed, words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE
 from sim.evidence.metrics import METRICS
@@ -104,7 +104,7 @@ def _level(row: RegisterRow) -> int:
 def read_and_paid(records: Sequence[RunRecord]) -> str:
     """The sentence on what was read of patients, and which hospital pays for the stack."""
     seen = Seen(records)
-    read = answer.read(seen).removesuffix(".")
+    read = exposed.sentence(seen).removesuffix(".")
     pays = answer.pays(seen)
     return f"{read}; {pays[:1].lower()}{pays[1:]}"
 
@@ -132,7 +132,7 @@ def left_open(assessment: Assessment) -> str:
 
 
 def worked(one: Statement) -> str:
-    """How often an attack worked, and how often it may at most, in a sentence."""
+    """The sentence on how often an attack worked, and how often it may at most."""
     name = words.attack_first(one.claim.attack)
     tried = one.trials
     if tried.unit == "seed":
@@ -155,7 +155,7 @@ def adapted(one: Statement) -> str:
 
 
 def magnitude(one: Magnitude) -> str:
-    """How large the harm was at its worst, with its level, in words."""
+    """The magnitude of the harm at its worst, with its level, in words."""
     level = f"which is {WORDS[one.level]} on the consortium's scale"
     if one.metric == EXPOSED:
         people = "nobody" if not one.value else f"at most {one.value:,.0f} people"

@@ -14,7 +14,7 @@ import polars as pl
 
 from reports.analysis import broken, inferred, membership, ranking, skipped, tables
 from reports.analysis.seen import Seen
-from reports.text import answer, commands, words
+from reports.text import answer, commands, exposed, words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE
 from sim.evidence.intervals import HARMED, UNDECIDED, WITHIN
@@ -263,7 +263,7 @@ def _members(cells: Sequence[membership.Cell]) -> Iterator[Step]:
     """Attacks that are shown to tell who was trained on."""
     for attack in dict.fromkeys(cell.attack for cell in cells):
         ours = [cell for cell in cells if cell.attack == attack]
-        shown = [cell for cell in ours if answer.tells(cell)]
+        shown = [cell for cell in ours if exposed.tells(cell)]
         if not shown:
             continue
         most = max(shown, key=lambda cell: cell.auc.value)
@@ -330,7 +330,7 @@ def _not_decided(seen: Seen, command: str) -> Iterator[Step]:
     records = seen.records
     n_open, n_all = answer.undecided(seen.sound)
     asked_of = len(seen.asked)
-    unsure = sum(not answer.tells(cell) for cell in seen.asked)
+    unsure = sum(not exposed.tells(cell) for cell in seen.asked)
     if not n_open and not unsure:
         return
     cells = f"{n_open} of {words.count(n_all, 'pair')} of attack and defense"

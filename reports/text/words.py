@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -158,6 +158,11 @@ def differs(name: str, title: str) -> bool:
         "".join(sign for sign in text.casefold() if sign.isalnum()) for text in (name, title)
     )
     return name != "none" and letters != others
+
+
+def sentence(parts: Sequence[str]) -> str:
+    """The clauses as one sentence."""
+    return f"{start('; '.join(parts))}."
 
 
 def start(text: str) -> str:

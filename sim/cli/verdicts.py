@@ -71,7 +71,7 @@ def judged(assessment: Assessment, design: Design) -> Group:
 
 
 def next_steps(assessment: Assessment, design: Design, missing: int, command: str) -> Group:
-    """What to do next.
+    """The next steps after a verdict.
 
     ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
     """

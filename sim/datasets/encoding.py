@@ -87,11 +87,6 @@ def decode(schema: Schema, row: Row) -> dict[str, str]:
     return {field.name: _shown(field, np.asarray(row, dtype=np.float64)) for field in schema.fields}
 
 
-def matches(schema: Schema, truth_row: Row, guess_row: Row, tolerance: float = 1e-3) -> bool:
-    """Whether a guess is the true record, both (n_features,), by the rule of ``matching``."""
-    return bool(matching(schema, truth_row, np.asarray(guess_row)[None], tolerance)[0])
-
-
 def matching(
     schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3
 ) -> NDArray[np.bool_]:

@@ -77,7 +77,7 @@ def losses(
 def verdict(
     values: Sequence[float], interval: Interval | None, drop: float, n_undefined: int = 0
 ) -> Verdict:
-    """What losses show, one a seed: the one rule of pages and register. As in ``losses``.
+    """The verdict on losses, one a seed: the one rule of pages and register. As in ``losses``.
 
     "harmed" if each of at least two seeds lost ``drop`` or more, or if the mean loss is at least
     ``drop`` and its interval lies above 0. A seed without a figure lost more than any figure shows.

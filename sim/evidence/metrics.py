@@ -514,7 +514,7 @@ METRICS: Final[Mapping[str, Metric]] = {
 
 
 def plain(metric: str) -> str:
-    """What a metric states, in one sentence.
+    """The sentence on what a metric states.
 
     >>> plain("accuracy")
     'The share of test patients for whom the model decides rightly.'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from sim.evidence import Inverted, Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.models.unrolled import Unrolled
-from sim.observers.beside import beside, gallery, image_outcomes, scored_images
+from sim.observers.beside import Beside, beside, gallery, image_outcomes, scored_images
 from sim.observers.fields import Behind, field_outcomes, field_scores
 from sim.types import Guess, ImageSchema, Inversion, Observation, Records, Vector, View
 
@@ -129,29 +130,19 @@ def score(
     ]
     found = [beside(schema, name, records, made) for name, records, made, _ in attacked]
     from_null = [beside(schema, name, records, made) for name, records, _, made in attacked]
-    errors = [error for one in found for error in one.errors.tolist()]
-    recovered = [error for error in errors if np.isfinite(error)]
-    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
     images = None
     fields = None
+    draws = partial(subject.attack.key.stream, "attack", name, round_)
     if isinstance(schema, ImageSchema):
-        draws = subject.attack.key.stream("attack", name, round_, "random images")
-        images = scored_images(schema, found, from_null, draws)
+        images = scored_images(schema, found, from_null, draws("random images"))
     else:
         rows = zip(view.members, guesses, null, strict=True)
         behind = [_behind(hospitals, round_, *row) for row in rows]
         everybody = np.concatenate([site.records.features for site in subject.truth.sites])
-        draws = subject.attack.key.stream("attack", name, round_, "random rows")
-        fields = field_scores(schema, behind, everybody, draws)
+        fields = field_scores(schema, behind, everybody, draws("random rows"))
     own = {one.hospital: site_of(hospitals, round_, one.hospital).records.features for one in found}
-    n = len(recovered)
-    largest = max(recovered, default=None)
-    nobody = "no record was attacked"
-    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
     outcomes = [
-        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
-        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
-        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+        *_recovered(found, from_null),
         *image_outcomes(images),
         *field_outcomes(fields),
         *_prevalence(hospitals, round_, view, guesses, null),
@@ -167,6 +158,22 @@ def score(
         pixels=(schema.low, schema.high) if isinstance(schema, ImageSchema) else None,
     )
     return details, outcomes
+
+
+def _recovered(found: Sequence[Beside], from_null: Sequence[Beside]) -> list[Outcome]:
+    """The share of the attacked records that was recovered, beside that from shuffled rows."""
+    errors = [error for one in found for error in one.errors.tolist()]
+    recovered = [error for error in errors if np.isfinite(error)]
+    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
+    n = len(recovered)
+    nobody = "no record was attacked"
+    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
+    largest = max(recovered, default=None)
+    return [
+        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
+        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+    ]
 
 
 def _behind(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # bytes
 PAIR: Final = 2 * agreement.KEY  # two public keys
-SEED: Final = 32  # of a hospital's own mask
 BOTH: Final = 2 * shamir.BYTES + agreement.TAG  # two sealed shares
 DIGEST: Final = 32
 NUMBER: Final = 8  # of a place or of a reported number
