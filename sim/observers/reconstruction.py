@@ -16,7 +16,7 @@ from sim.evidence import Inverted, Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.models.unrolled import Unrolled
-from sim.observers.beside import beside, gallery, image_outcomes, scored_images
+from sim.observers.beside import Beside, beside, gallery, image_outcomes, scored_images
 from sim.observers.fields import Behind, field_outcomes, field_scores
 from sim.types import Guess, ImageSchema, Inversion, Observation, Records, Vector, View
 
@@ -129,9 +129,6 @@ def score(
     ]
     found = [beside(schema, name, records, made) for name, records, made, _ in attacked]
     from_null = [beside(schema, name, records, made) for name, records, _, made in attacked]
-    errors = [error for one in found for error in one.errors.tolist()]
-    recovered = [error for error in errors if np.isfinite(error)]
-    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
     images = None
     fields = None
     if isinstance(schema, ImageSchema):
@@ -144,14 +141,8 @@ def score(
         draws = subject.attack.key.stream("attack", name, round_, "random rows")
         fields = field_scores(schema, behind, everybody, draws)
     own = {one.hospital: site_of(hospitals, round_, one.hospital).records.features for one in found}
-    n = len(recovered)
-    largest = max(recovered, default=None)
-    nobody = "no record was attacked"
-    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
     outcomes = [
-        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
-        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
-        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+        *_rates(found, from_null),
         *image_outcomes(images),
         *field_outcomes(fields),
         *_prevalence(hospitals, round_, view, guesses, null),
@@ -167,6 +158,25 @@ def score(
         pixels=(schema.low, schema.high) if isinstance(schema, ImageSchema) else None,
     )
     return details, outcomes
+
+
+def _rates(found: Sequence[Beside], from_null: Sequence[Beside]) -> list[Outcome]:
+    """The shares of the attacked records that are recovered, and how far the worst of them is off.
+
+    ``from_null``: beside the guesses from shuffled rows.
+    """
+    errors = [error for one in found for error in one.errors.tolist()]
+    recovered = [error for error in errors if np.isfinite(error)]
+    n = len(recovered)
+    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
+    largest = max(recovered, default=None)
+    nobody = "no record was attacked"
+    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
+    return [
+        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
+        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+    ]
 
 
 def _behind(
