@@ -71,7 +71,7 @@ def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:
 
     ``more``: numbers to be sent beside those of the report.
     """
-    numbers = {COUNT: report.count, **report.numbers}
+    numbers: dict[str, int | float] = {COUNT: report.count, **report.numbers}
     if more:
         numbers.update(more)
     return Content({UPDATE: report.update}, numbers)
