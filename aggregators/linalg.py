@@ -26,9 +26,9 @@ LEAST = 1e-30  # squared lengths and factors between this
 MOST = 1e30  # and this are safe in float32
 
 
-def blocks(updates: Updates, size: int = BLOCK) -> Iterator[slice]:
-    """Slices that cover all columns, each of about ``size`` values."""
-    width = max(1, min(LONGEST, size // max(1, len(updates))))
+def blocks(updates: Updates, size: int = BLOCK, longest: int = LONGEST) -> Iterator[slice]:
+    """Slices that cover all columns, each of about ``size`` values and at most ``longest`` long."""
+    width = max(1, min(longest, size // max(1, len(updates))))
     return (slice(start, start + width) for start in range(0, updates.shape[1], width))
 
 
@@ -103,7 +103,7 @@ def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
     An array is good until the next block.
     """
     if len(updates) <= FEW:
-        for block in blocks(updates):
+        for block in blocks(updates, longest=BLOCK):  # nothing is added up here
             yield block, _merged(updates[:, block]).T
         return
     space = np.empty((min(LONGEST, updates.shape[1]), len(updates)), updates.dtype)
@@ -281,15 +281,22 @@ def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
     Neighbors in that order tie, and have the same place, if they differ by at most ``TIE`` of the
     greater of the two or of ``unit``.
     """
-    flat = values.ravel()
-    order = flat.argsort(kind="stable")
-    ascending = flat[order]
-    steps = ascending[1:] - ascending[:-1] > TIE * np.maximum(np.abs(ascending[1:]), unit)
-    found = np.zeros(len(flat), np.intp)
-    np.cumsum(steps, out=found[1:])
-    places = np.empty(len(flat), np.intp)
+    return ranks_by_row(values.reshape(1, -1), unit).reshape(values.shape)
+
+
+def ranks_by_row(rows: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
+    """The ``ranks`` of the values of each row (n_rows, n) among themselves."""
+    n_rows, n = rows.shape
+    order = rows.argsort(axis=1, kind="stable")
+    order += n * np.arange(n_rows)[:, None]  # places among all values
+    ascending = rows.ravel()[order]
+    higher = ascending[:, 1:]
+    steps = higher - ascending[:, :-1] > TIE * np.maximum(np.abs(higher), unit)
+    found = np.zeros(rows.shape, np.intp)
+    np.cumsum(steps, axis=1, out=found[:, 1:])
+    places = np.empty(rows.size, np.intp)
     places[order] = found
-    return places.reshape(values.shape)
+    return places.reshape(rows.shape)
 
 
 def level(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -102,7 +102,8 @@ class Chain:
         Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
         aggregated = self._run(view, rng, states, finite_rule=True, release=release)
-        returned.finite(self.optimizer, aggregated.move)
+        if self.optimizer is not None or release is not None:
+            returned.finite(self.optimizer, aggregated.move)
         return aggregated
 
     def check(self, view: View, rng: np.random.Generator) -> None:

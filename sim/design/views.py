@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ def present(groups: Members, least: int, hospitals: Iterable[str]) -> Members:
     A group with fewer than ``least`` of them is left out.
     """
     there = set(hospitals)
-    left = [tuple(name for name in group if name in there) for group in groups]
+    left: Iterable[tuple[str, ...]] = groups
+    if not there.issuperset(chain.from_iterable(groups)):  # most often it is one
+        left = [tuple(name for name in group if name in there) for group in groups]
     return tuple(group for group in left if len(group) >= least)
 
 

@@ -40,6 +40,7 @@ from sim.types import (
 
 # kinds of which ``Adversary.moved`` tells what they did
 NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", "messages", "isolation", "protocol")
+MOST = np.finfo(np.float32).max
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -295,7 +296,7 @@ class Adversary:
 
     def _byzantine(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
         sent = grant.own
-        uploads = as_sent(sent)
+        uploads = sent.copy()  # usable ones travel as they are; an attack may edit what it is given
         for name, attack in self.attacks.items():
             try:
                 sent = self._send(name, attack, grant, sent)
@@ -382,8 +383,7 @@ def _noting(honest: Conversation, asked: list[Trip]) -> Conversation:
 
 def as_sent(rows: Updates) -> Updates:
     """Rows as they travel: float32, and never beyond its range, for then they would be screened."""
-    most = np.finfo(np.float32).max
-    return np.clip(rows, -most, most).astype(np.float32)
+    return np.clip(rows, -MOST, MOST).astype(np.float32, copy=False)
 
 
 def _change(honest: wire.Report, sent: Arrived, n_params: int, max_records: int) -> float:

@@ -392,10 +392,15 @@ def _exchanged(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replie
 
 def _answer(asked: Message, replies: Sequence[tuple[Message, wire.Stated]]) -> Arrived:
     """The one reply to what a node was asked, or why there is not exactly one."""
-    wrong = [wire.misdirected(stated, asked) for _, stated in replies]
-    fitting = [reply for (reply, _), reason in zip(replies, wrong, strict=True) if reason is None]
+    fitting = list[Message]()
+    wrong = list[str]()
+    for reply, stated in replies:
+        if (reason := wire.misdirected(stated, asked)) is None:
+            fitting.append(reply)
+        else:
+            wrong.append(reason)
     if len(fitting) == 1:
         return Arrived(fitting[0])
     if fitting:
         return Arrived(reason="more than one reply")
-    return Arrived(reason=wrong[0] or "") if wrong else Arrived()
+    return Arrived(reason=wrong[0]) if wrong else Arrived()
