@@ -17,8 +17,9 @@ demo: .venv/.run  ## compare attacks and defenses on the four heart-disease hosp
 	$(BIN)/wardround compare hydra.run.dir=$(DEMO)
 	@echo "The report is $(CURDIR)/$(DEMO)/report/index.html"
 
+# One process runs a file, and so makes once what its tests share; the files come in the order of tests/conftest.py.
 test: .venv/.dev  ## run the test suite on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.dev  ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -1,1 +1,1 @@
-"""How the aggregator turns a view into an update; one rule or step a file, numpy only."""
+"""The aggregator's way from a view to an update; one rule or step a file, numpy only."""

@@ -18,14 +18,14 @@ class Documented(Protocol):
 
 
 class Limited(Documented, Protocol):
-    """A rule or step that needs a number of rows."""
+    """A rule or step that needs a number of rows, ``min_rows``."""
 
     @property
     def min_rows(self) -> int: ...
 
 
 class Against(Documented, Protocol):
-    """A rule that is given how many rows are hostile, and may weigh rows."""
+    """A rule that withstands ``n_hostile`` rows; ``weighting``: by what it weighs rows."""
 
     @property
     def n_hostile(self) -> int: ...
@@ -35,14 +35,14 @@ class Against(Documented, Protocol):
 
 
 class Rooted(Documented, Protocol):
-    """A rule that trusts one hospital, by name."""
+    """A rule that trusts one hospital, ``root``, by name; None where none is named."""
 
     @property
     def root(self) -> str | None: ...
 
 
 def refusal(part: Limited, n_rows: int, n_hospitals: int) -> str | None:
-    """Why a rule or step cannot work on ``n_rows`` rows of ``n_hospitals`` hospitals, or None."""
+    """The reason why a part cannot work on ``n_rows`` rows of ``n_hospitals``, or None."""
     title = part.about.title
     if n_rows >= part.min_rows:
         if getattr(part, "root", "") is None:
@@ -59,7 +59,14 @@ def refusal(part: Limited, n_rows: int, n_hospitals: int) -> str | None:
 
 
 def enough(rule: Limited, view: View) -> None:
-    """Raise ``RefusedError`` if ``view`` has fewer rows than ``rule`` needs."""
+    """Raise ``RefusedError`` if ``view`` has fewer rows than ``rule`` needs.
+
+    >>> from aggregators.rules.krum import Krum
+    >>> enough(Krum(n_hostile=2), View(np.zeros((3, 4)), (("a",), ("b",), ("c",))))
+    Traceback (most recent call last):
+        ...
+    sim.errors.RefusedError: n_rows=3, n_hostile=2: Krum needs n_rows >= 2*n_hostile + 3 = 7
+    """
     text = refusal(rule, len(view.rows), sum(map(len, view.members)))
     if text is not None:
         raise RefusedError(text)

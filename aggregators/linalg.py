@@ -26,9 +26,9 @@ LEAST = 1e-30  # squared lengths and factors between this
 MOST = 1e30  # and this are safe in float32
 
 
-def blocks(updates: Updates, size: int = BLOCK) -> Iterator[slice]:
-    """Slices that cover all columns, each of about ``size`` values."""
-    width = max(1, min(LONGEST, size // max(1, len(updates))))
+def blocks(updates: Updates, size: int = BLOCK, longest: int = LONGEST) -> Iterator[slice]:
+    """Slices that cover all columns, each of about ``size`` values and at most ``longest`` long."""
+    width = max(1, min(longest, size // max(1, len(updates))))
     return (slice(start, start + width) for start in range(0, updates.shape[1], width))
 
 
@@ -69,7 +69,11 @@ def mixed(shares: NDArray[np.float64], updates: Updates) -> NDArray[np.float64]:
 
 
 def lengths(updates: Updates, origin: Vector | None = None) -> NDArray[np.float64]:
-    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,)."""
+    """Euclidean distance of every row from ``origin`` (n_params,), zero if not given; (n_rows,).
+
+    >>> lengths(np.array([[3.0, 4.0], [0.0, 1.0]]))
+    array([5., 1.])
+    """
     squares = _squares(updates, origin, updates.dtype)
     unsure = ~((squares > LEAST) & (squares < MOST))
     if updates.dtype != np.float64 and np.count_nonzero(unsure):
@@ -94,12 +98,12 @@ def _squares(updates: Updates, origin: Vector | None, dtype: DTypeLike) -> NDArr
 
 
 def sorted_columns(updates: Updates) -> Iterator[tuple[slice, Updates]]:
-    """For each block of columns its values as (width, n_rows), each line in ascending order.
+    """The values of each block of columns, (width, n_rows), each line in ascending order.
 
     An array is good until the next block.
     """
     if len(updates) <= FEW:
-        for block in blocks(updates):
+        for block in blocks(updates, longest=BLOCK):  # nothing is added up here
             yield block, _merged(updates[:, block]).T
         return
     space = np.empty((min(LONGEST, updates.shape[1]), len(updates)), updates.dtype)
@@ -151,7 +155,7 @@ def _network(n: int) -> list[tuple[int, int]]:
 def ordered(
     updates: Updates, weights: NDArray[np.float64]
 ) -> Iterator[tuple[slice, Updates, NDArray[np.float64]]]:
-    """For each block of columns its values in ascending order, and the weight up to each value.
+    """The values of each block of columns in ascending order, and the weight up to each value.
 
     Both have the shape (n_rows, width).
     """
@@ -254,6 +258,10 @@ def squared_distances(
     of the rows minus the row of median length; rows that are close to each other and far from that
     one are subtracted from each other. The relative error of every distance is about 1e-11 at most,
     and equal rows have equal distances.
+
+    >>> squared_distances(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    array([[ 0., 25.],
+           [25.,  0.]])
     """
     gram = products(updates, origin, sizes, _middle(updates))
     squares = np.diag(gram)
@@ -273,15 +281,22 @@ def ranks(values: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
     Neighbors in that order tie, and have the same place, if they differ by at most ``TIE`` of the
     greater of the two or of ``unit``.
     """
-    flat = values.ravel()
-    order = flat.argsort(kind="stable")
-    ascending = flat[order]
-    steps = ascending[1:] - ascending[:-1] > TIE * np.maximum(np.abs(ascending[1:]), unit)
-    found = np.zeros(len(flat), np.intp)
-    np.cumsum(steps, out=found[1:])
-    places = np.empty(len(flat), np.intp)
+    return ranks_by_row(values.reshape(1, -1), unit).reshape(values.shape)
+
+
+def ranks_by_row(rows: NDArray[np.float64], unit: float = 0.0) -> NDArray[np.intp]:
+    """The ``ranks`` of the values of each row (n_rows, n) among themselves."""
+    n_rows, n = rows.shape
+    order = rows.argsort(axis=1, kind="stable")
+    order += n * np.arange(n_rows)[:, None]  # places among all values
+    ascending = rows.ravel()[order]
+    higher = ascending[:, 1:]
+    steps = higher - ascending[:, :-1] > TIE * np.maximum(np.abs(higher), unit)
+    found = np.zeros(rows.shape, np.intp)
+    np.cumsum(steps, axis=1, out=found[:, 1:])
+    places = np.empty(rows.size, np.intp)
     places[order] = found
-    return places.reshape(values.shape)
+    return places.reshape(rows.shape)
 
 
 def level(values: NDArray[np.float64]) -> NDArray[np.float64]:

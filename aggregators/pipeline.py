@@ -39,7 +39,7 @@ class Chain:
         return self.rule.min_rows
 
     def refusal(self, n_rows: int, n_hospitals: int) -> str | None:
-        """Why a step or the rule cannot work on ``n_rows`` rows of ``n_hospitals``, or None."""
+        """The reason why a part cannot work on ``n_rows`` rows of ``n_hospitals``, or None."""
         merged = ""
         parts: tuple[Step | Rule, ...] = (*self.steps, self.rule)
         for part in parts:
@@ -102,7 +102,8 @@ class Chain:
         Raises ``RefusedError`` where a step or the rule does, and where the result is not finite.
         """
         aggregated = self._run(view, rng, states, finite_rule=True, release=release)
-        returned.finite(self.optimizer, aggregated.move)
+        if self.optimizer is not None or release is not None:
+            returned.finite(self.optimizer, aggregated.move)
         return aggregated
 
     def check(self, view: View, rng: np.random.Generator) -> None:

@@ -1,1 +1,1 @@
-"""What an adversary does: poison records, change updates, draw conclusions; one attack a file."""
+"""The attacks of an adversary, on records, updates and models; one attack a file."""

@@ -1,4 +1,4 @@
-"""What DP-SGD spends, from dp-accounting's privacy loss distributions, and the least noise."""
+"""The account of DP-SGD by dp-accounting's privacy loss distributions, and the least noise."""
 
 from __future__ import annotations
 

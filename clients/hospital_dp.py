@@ -95,12 +95,12 @@ class HospitalDP:
 
     @property
     def place(self) -> Literal["server", "distributed"]:
-        """Who adds the noise."""
+        """The party that adds the noise."""
         return self.noise
 
     @property
     def accountant(self) -> str:
-        """How epsilon is computed."""
+        """The method by which epsilon is computed."""
         if self.noise == "server":
             return "privacy loss distributions (dp-accounting)"
         return "concentrated privacy of sums of discrete Gaussians (Kairouz et al. 2021)"
@@ -180,7 +180,10 @@ class HospitalDP:
         )
 
     def uploaded(self, update: Vector, averaging: Averaging, rng: np.random.Generator) -> Vector:
-        """What a hospital uploads of its update: no longer than the clip, where that is fixed."""
+        """The update that a hospital uploads, (n_params,).
+
+        It is clipped where the clip is fixed.
+        """
         if self.quantile is not None:
             return update
         return shortened(np.asarray(update, np.float32), self.clip)

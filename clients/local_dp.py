@@ -90,7 +90,7 @@ class LocalDP:
         )
 
     def uploaded(self, update: Vector, averaging: Averaging, rng: np.random.Generator) -> Vector:
-        """What a hospital uploads of its update: clipped and noised."""
+        """The update that a hospital uploads, (n_params,): clipped and noised."""
         short = shortened(np.asarray(update, np.float32), self.clip)
         noise = rng.standard_normal(len(short)) * (self.noise_of(averaging) * self.clip)
         return np.asarray(short + noise, np.float32)

@@ -1,4 +1,4 @@
-"""What DP-SGD spends where neighbors differ in several records, as those of one patient.
+"""The account of DP-SGD where neighbors differ in several records, as those of one patient.
 
 Each record joins each batch on its own, so that of r records k join with a binomial probability.
 """

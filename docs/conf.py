@@ -29,6 +29,7 @@ html_use_index = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_persistent": [],
+    "search_bar_text": "Search",
     "navbar_end": ["theme-switcher"],
     "primary_sidebar_end": [],
     "article_header_end": [],
@@ -42,13 +43,15 @@ html_theme_options = {
 html_sidebars = {"**": ["search-field", "sidebar-nav-bs"]}
 templates_path = ["site/templates"]
 
-LISTED = re.compile(r"(?m)^- \[[^\]]+\]\(([\w./-]+)\.md\)")
+LISTED = re.compile(r"(?m)^- \[([^\]]+)\]\(([\w./-]+)\.md\)")
 
 
 def with_contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Make the pages that an index lists its contents, which the navigation shows."""
+    """Make the pages that an index lists its contents, which the navigation shows by the names that
+    they have in the list.
+    """
     if page.endswith("/index"):
-        listed = "\n".join(LISTED.findall(source[0]))
+        listed = "\n".join(f"{name} <{place}>" for name, place in LISTED.findall(source[0]))
         source[0] += f"\n\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
 
 

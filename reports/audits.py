@@ -46,7 +46,7 @@ def write(folder: Path) -> Path:
 
 
 def makers(folder: Path) -> Iterator[tuple[str, Make]]:
-    """How each figure of the page is made, by file name. Raises as ``write`` does."""
+    """The function that makes each figure of the page, by file name. Raises as ``write`` does."""
     yield FIGURE, partial(audit_bounds, table(audits.read(folder)))
 
 

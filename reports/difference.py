@@ -62,7 +62,7 @@ class Folder:
 
     @property
     def kind(self) -> Kind:
-        """Of runs alone, or of a design's verdict."""
+        """The kind of the folder: of runs alone, or of a design's verdict."""
         return "runs" if self.found is None else "verdict"
 
     @property
@@ -73,7 +73,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Judged:
-    """What two verdicts differ in: the designs, the criteria, and the rows of the registers."""
+    """The difference between two verdicts: designs, criteria, and rows of the registers."""
 
     design: Sequence[Stated]
     criteria: Sequence[CriterionChange]
@@ -82,7 +82,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between two folders.
+    """The difference between two folders.
 
     ``changes``: a frame of ``differences.changes``. ``configuration``: values that differ in cells
     that both have. ``only_before`` and ``only_after``: cells of one folder alone. ``costs``: a
@@ -145,7 +145,7 @@ class Difference:
 
 
 def read(before: Path, after: Path) -> Difference:
-    """What differs between two folders, whose evidence and verdicts are checked.
+    """The difference between two folders, whose evidence and verdicts are checked.
 
     Raises ``InputError`` for one folder given twice, for a folder of another kind than the other,
     and for evidence or a verdict that does not hold.
@@ -196,6 +196,7 @@ def _rendered(found: Difference, place: Path) -> str:
     return rendering.page(
         PAGE,
         it=found,
+        drop=found.drop,
         first=found.summary,
         figure=Markup(drawn[0]) if drawn else None,
         rows=list(found.changes.iter_rows(named=True)),

@@ -1,4 +1,4 @@
-"""What every table, command and heading of a page gets, whoever wrote its template."""
+"""The markup of every table, command and heading of a page, whoever wrote its template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a notebook and ``print`` show of the results of a call: sentences and one small table."""
+"""The summary of a call's results in a notebook and in ``print``: sentences and one small table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JUDGED: Final = {"met": "met", "not_met": "not met", "inconclusive": "not decide
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of results: a heading, sentences by topic, a table with notes, the report.
+    """The parts of results that are shown: heading, sentences by topic, table, notes, report.
 
     ``first``: sentences to read before any figure. ``columns``: a header and its cells, each.
     ``crossed``: the table has attacks across, and its cells are not broken into lines.
@@ -51,7 +51,7 @@ class Shown:
 
 
 def of_runs(records: Sequence[RunRecord], manifest: Node, folder: Path | None) -> Shown:
-    """What is shown of runs; of runs that cannot be compared, why not."""
+    """The summary of runs; of runs that cannot be compared, why not."""
     if len(records) == 1:
         return _of_run(records[0], folder)
     heading = _heading(records)
@@ -78,7 +78,7 @@ def of_runs(records: Sequence[RunRecord], manifest: Node, folder: Path | None) -
 
 
 def of_sweep(sweep: Sweep, folder: Path | None) -> Shown:
-    """What is shown of runs that differ in values of their configurations."""
+    """The summary of runs that differ in values of their configurations."""
     header, body = sweeps.cells(sweep)
     columns = [(name, [row[place] for row in body]) for place, name in enumerate(header)]
     return Shown(
@@ -95,7 +95,7 @@ def of_sweep(sweep: Sweep, folder: Path | None) -> Shown:
 
 
 def of_verdict(records: Sequence[RunRecord], verdict: Node, folder: Path | None) -> Shown:
-    """What is shown of a design that was tried: its verdict, and the outcome of each criterion."""
+    """The summary of a design that was tried: its verdict, and the outcome of each criterion."""
     first, *rest = verdict["summary"]
     criteria = verdict["criteria"]
     of_criteria = {one["text"] for one in criteria}
@@ -122,7 +122,7 @@ def of_audit(
     auc: float,
     found: Mapping[float, tuple[float, Interval]],
 ) -> Shown:
-    """What is shown of an audit of one hospital's own records.
+    """The summary of an audit of one hospital's own records.
 
     ``numbers``: records that were trained on, and others. ``found``: by false positive rate, the
     share of training records that is recognized, with its interval.
@@ -154,8 +154,7 @@ def of_audit(
 def html(shown: Shown) -> str:
     """HTML for a notebook, without a script, in the colors of whatever shows it."""
     rows = list(zip(*(cells for _, cells in shown.columns), strict=True))
-    template = rendering.environment().get_template(TEMPLATE)
-    return template.render(it=shown, rows=rows)
+    return rendering.part(TEMPLATE, it=shown, rows=rows)
 
 
 def text(shown: Shown, width: int = 100) -> str:

@@ -54,29 +54,29 @@ RUNS = "runs.html"  # the page of all runs, where the index is that of a design'
 
 
 class Drawing(Protocol):
-    """Calls of ``style.inline``, which may be done elsewhere while the page is made."""
+    """Calls of ``style.drawn``, which may be done elsewhere while the page is made."""
 
-    def ask(self, make: Make, name: str, /) -> None:
-        """Ask for one figure."""
+    def ask(self, make: Make, name: str, width: Width, /) -> None:
+        """Ask for one picture."""
         ...
 
     def answers(self) -> list[str]:
-        """What was asked for, in order."""
+        """The figures that were asked for, in order."""
         ...
 
 
 class Here:
-    """The drawing of each figure at once, in this process."""
+    """The drawing of each picture at once, in this process."""
 
     def __init__(self) -> None:
         self._texts = list[str]()
 
-    def ask(self, make: Make, name: str) -> None:
-        """Draw one figure."""
-        self._texts.append(style.inline(make, name))
+    def ask(self, make: Make, name: str, width: Width) -> None:
+        """Draw one picture."""
+        self._texts.append(style.drawn(make, name, width))
 
     def answers(self) -> list[str]:
-        """The figures so far."""
+        """The pictures so far."""
         return self._texts
 
 
@@ -110,12 +110,13 @@ def write_report(
     found = evidence.read(folder) if everything is None else everything
     records = of_study(found, manifest)
     drawing = drawing or Here()
-    drawn = list[str]()
+    asked = list[str]()
     refused = manifest["refused"] or ()
     more = titles.stored(manifest.get("titles"))
     for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
-        drawing.ask(partial(_titled, more, make), title)
-        drawn.append(title)
+        for width in (style.PAGE, style.PHONE):
+            drawing.ask(partial(style.titled, more, make), title, width)
+        asked.append(title)
     with titles.known(more):
         values = content(
             records,
@@ -123,7 +124,9 @@ def write_report(
             show_reconstructions=show_reconstructions,
             lines=evidence.located(folder),
         )
-        page = render(values, dict(zip(drawn, drawing.answers(), strict=True)))
+        pictures = iter(drawing.answers())
+        drawn = {title: style.both(next(pictures), next(pictures)) for title in asked}
+        page = render(values, drawn)
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -141,19 +144,16 @@ def figures(
 def makers(
     everything: Sequence[RunRecord], manifest: Node, *, show_reconstructions: bool
 ) -> Iterator[tuple[str, Make]]:
-    """How each figure of the page of a folder is made, by file name. ``manifest``: its own."""
+    """The function that makes each figure of the page of a folder, by file name.
+
+    ``manifest``: its own.
+    """
     facts = dict.fromkeys(MANIFEST) | manifest
     records = of_study(everything, facts)
     refused = facts["refused"] or ()
     more = titles.stored(facts.get("titles"))
     for name, make in drawings(records, refused, show_reconstructions=show_reconstructions):
-        yield name, partial(_titled, more, make)
-
-
-def _titled(more: titles.Titles, make: Make, width: Width) -> Figure:
-    """A figure in which choices of the user have the plain names ``more``."""
-    with titles.known(more):
-        return make(width)
+        yield name, partial(style.titled, more, make)
 
 
 def of_study(found: Sequence[RunRecord], manifest: Node) -> list[RunRecord]:
@@ -180,7 +180,7 @@ def drawings(
     *,
     show_reconstructions: bool = False,
 ) -> Iterator[tuple[str, Make]]:
-    """How each figure that these records have data for is made, by file name.
+    """The function that makes each figure that these records have data for, by file name.
 
     Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
     data that is not public are drawn only with ``show_reconstructions``.
@@ -211,9 +211,11 @@ def drawings(
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     by_round = tables.curves([record for record in trained if record.attack in panels])
     yield from _in_parts("convergence", multiples.convergence, by_round, looks=looks)
-    inversions = tables.inversions(records).drop_nulls(["rate", "summed"])
+    inversions = tables.inversions(records).drop_nulls("rate")
     if not inversions.is_empty():
         yield "reconstruction", _make(charts.reconstruction, inversions, looks=looks)
+    if not inversions.drop_nulls("summed").is_empty():
+        yield "leakage", _make(charts.leakage, inversions, looks=looks)
     if not (clips := tables.clips(records)).is_empty():
         yield "clip_over_rounds", _make(privacy.clip_over_rounds, clips)
     if asked := membership.cells(records):

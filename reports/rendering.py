@@ -9,29 +9,41 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import markup
-from reports.text import glossary, safe, words
+from reports.text import glossary, safe, terms, words
 from sim.evidence import statement
 from sim.evidence.controls import NONE
 
 SCRIPT = "script.js"
+WHOLE = 24  # signs of a name that a table never breaks
 
 
 @cache
 def environment() -> Environment:
-    """The templates; every value in them is escaped, and a name that is not given is an error."""
+    """The templates; every value in them is escaped, and a name that is not given is an error.
+
+    What they give has marks around values, which ``page`` and ``part`` take away.
+    """
     made = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
-        finalize=safe.shown,
+        finalize=_value,
     )
     made.globals["words"] = words
     made.globals["statement"] = statement
     made.filters["attack"] = attack
     made.filters["defense"] = defense
+    made.filters["field"] = field
     return made
+
+
+def _value(value: object) -> object:
+    """What a template shows of a value: a text is shown safely, and kept apart from words."""
+    if type(value) is not str or not value:
+        return value
+    return safe.guarded(str(safe.shown(value)))
 
 
 def attack(name: str, mark: str = "") -> Markup:
@@ -44,22 +56,37 @@ def defense(name: str, mark: str = "") -> Markup:
     return _named(words.defense(name), name, mark)
 
 
+def field(name: str, source: str) -> Markup:
+    """A field of a record in a table: its plain name, and below it the name that the data have."""
+    return _named(words.field(source, name), name, "")
+
+
 def _named(title: str, name: str, mark: str) -> Markup:
-    shown = escape(safe.shown(title + mark))
+    shown = escape(_value(title + mark))
     if name in (title, NONE):
         return shown
-    typed = Markup('<span class="iv"><code data-key="{0}">{0}</code></span>')
-    return shown + typed.format(safe.shown(name))
+    whole = ' class="whole"' if len(name) <= WHOLE else ""
+    typed = Markup(f'<span class="iv"><code data-key="{{0}}"{whole}>{{1}}</code></span>')
+    return shown + typed.format(safe.shown(name), _value(name))
 
 
 def page(template: str, **values: object) -> str:
-    """A whole page as HTML text: the template with the values, the script and dressed tables."""
+    """A whole page as HTML text: the template with the values, the script and dressed tables.
+
+    Its own words lead to its glossary where they are first used.
+    """
     made = environment().get_template(template)
     frame = {"script": Markup(script()), "policy": Markup(markup.policy(script()))}
-    return markup.dressed(glossary.filled(made.render(**frame, **values), values))
+    text = glossary.filled(made.render(**frame, **values), values)
+    return markup.dressed(safe.unmarked(terms.linked(text)))
+
+
+def part(template: str, **values: object) -> str:
+    """A piece of a page as HTML text: the template with the values."""
+    return safe.unmarked(environment().get_template(template).render(**values))
 
 
 @cache
 def script() -> str:
-    """What every page runs in a browser."""
+    """The script that every page runs in a browser."""
     return (resources.files("reports") / "templates" / SCRIPT).read_text(encoding="utf-8")

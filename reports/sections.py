@@ -74,6 +74,7 @@ def gallery(records: Sequence[RunRecord], *, show_reconstructions: bool) -> list
             "defenses": [],
             "shown": shown,
             "pixels": found.pixels,
+            "source": record.data_source,
         }
         group = groups.setdefault(key, empty | {"seed": record.seed})
         group["defenses"].append(words.defense(record.defense))
@@ -87,7 +88,7 @@ def withheld(records: Sequence[RunRecord], *, show_reconstructions: bool) -> boo
 
 
 def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
-    """Who sees what: each party and what it sees, with the designs in which it does.
+    """The table of who sees what: each party and what it sees, with the designs in which it does.
 
     Parties are in the order of the evidence.
     """
@@ -100,7 +101,7 @@ def visibility(records: Sequence[RunRecord]) -> list[TableRow]:
 
 
 def meaning(spent: pl.DataFrame) -> list[TableRow]:
-    """What epsilon means, for the least and the best protected hospital of each defense.
+    """The meaning of epsilon for the least and the best protected hospital of each defense.
 
     ``spent``: a frame of ``tables.spent``. Numbers of patients in a hundred are rounded up.
     """
@@ -173,7 +174,7 @@ def conflicts(records: Sequence[RunRecord]) -> list[TableRow]:
 
 
 def missing(records: Sequence[RunRecord]) -> list[TableRow]:
-    """How many replies may be missing in a round, with the designs that it holds for.
+    """The number of replies that may be missing in a round, with the designs that it holds for.
 
     Evidence of an older version does not state it.
     """

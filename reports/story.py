@@ -101,7 +101,7 @@ def values(
 
 
 def adversaries(records: Sequence[RunRecord], known: Catalog) -> dict[str, list[str]]:
-    """Who could do each attack that was run, as the threats of the catalog state it."""
+    """The adversaries of each attack that was run, as the threats of the catalog state them."""
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for record in records for name in record.attack.split("+")):
         texts = [one.adversary for one in known.threats if name in one.attacks]
@@ -192,7 +192,7 @@ def _commands(
 
 
 def hipaa_of_rows(rows: Sequence[RegisterRow], known: Catalog) -> list[TableRow]:
-    """What ``hipaa`` gives, for the rows of a design's register."""
+    """The result of ``hipaa`` for the rows of a design's register."""
     groups: dict[str, list[RegisterRow]] = {}
     for row in rows:
         if row.kind == "threat":

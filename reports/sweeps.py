@@ -225,7 +225,7 @@ def write(folder: Path) -> tuple[Path, Sweep]:
 
 
 def makers(folder: Path) -> Iterator[tuple[str, Make]]:
-    """How the figure of the page is made, by file name. Raises as ``read`` does."""
+    """The function that makes the figure of the page, by file name. Raises as ``read`` does."""
     yield FIGURE, partial(draw, read(folder))
 
 
@@ -241,6 +241,7 @@ def render(sweep: Sweep, manifest: Node, svg: str) -> str:
         "sweep.html.j2",
         sweep=sweep,
         study=records[0],
+        drop=tables.material_drop(records),
         header=header,
         body=body,
         labels=SWEPT,
@@ -292,9 +293,10 @@ def cautions(sweep: Sweep) -> list[str]:
     texts = [f"{words.count(len(skipped), 'run')} had rounds that were skipped."] if skipped else []
     for what in ("attack", "defense"):
         if n := sum(what in tables.idle(record) for record in sweep.records):
+            shows = "its outcome shows" if n == 1 else "their outcomes show"
             texts.append(
-                f"In {words.count(n, 'run')} the {what} did nothing, so the outcome shows nothing"
-                f" about the {what}."
+                f"In {words.count(n, 'run')} the {what} did nothing, so {shows} nothing about the"
+                f" {what}."
             )
     if any(row["seeds"] < 2 for row in sweep.rows()):
         texts.append(

@@ -27,6 +27,7 @@ from reports.analysis import (
 from reports.analysis.seen import Seen
 from reports.analysis.undefined import Refused
 from reports.text import words
+from reports.text.steps import Step
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
 from sim.types import TableRow
@@ -80,13 +81,13 @@ def ending(
     first: Group | Table | None = None,
     width: int = 80,
 ) -> Group:
-    """What ends a command in the terminal: its tables, then the page's answer and what to do next.
+    """The end of a command in the terminal: its tables, then the page's answer and what to do next.
 
     ``command``: the one that repeats it. ``first``: in place of the tables of a comparison.
     """
     manifest = {"command": command, "refused": refused}
     top = story.top(records, Seen(breakdown.in_focus(records)), manifest)
-    steps = [f"{one.name} ({one.urgent}): {one.text}" for one in top.acting[:MOST_STEPS]]
+    steps = [_step(one) for one in top.acting[:MOST_STEPS]]
     more = len(top.acting) - len(steps)
     steps += [f"{words.count(more, 'more row')} in the report."] if more > 0 else []
     n = sum(not one.partly for one in top.untested)
@@ -99,6 +100,12 @@ def ending(
         *listed("Next", steps, width),
     ]
     return Group(*parts)
+
+
+def _step(one: Step) -> str:
+    """A row to act on, with the command that goes with it."""
+    text = f"{one.name} ({one.urgent}): {one.text}"
+    return f"{text} The command: {one.command}" if one.command else text
 
 
 def listed(
@@ -150,7 +157,7 @@ def run_table(record: RunRecord) -> Table:
 
 
 def outcomes(record: RunRecord) -> dict[str, str]:
-    """What one run left, as text by its name: the rows of its table."""
+    """The outcomes of one run, as text by name: the rows of its table."""
     engaged = record.engagement
     sensitivity = record.value("sensitivity_at_90_specificity")
     least = words.score(record.value("worst_hospital_auroc"))

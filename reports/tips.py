@@ -1,4 +1,4 @@
-"""What a page shows beside a cell of a table or a mark of a figure: its figures and its runs."""
+"""The tips beside cells of a table and marks of a figure: its figures and its runs."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Experiment(Protocol):
 
 
 class Info(Protocol):
-    """What a store states of a run."""
+    """The facts that a store states of a run."""
 
     @property
     def run_id(self) -> str: ...
@@ -160,7 +160,7 @@ def curve(record: RunRecord) -> Iterator[tuple[str, int, float]]:
 
 
 def tags(record: RunRecord, parent: str | None) -> dict[str, str]:
-    """What a run is found by."""
+    """The tags by which a run is found."""
     found = {f"wardround.{name}": str(getattr(record, name))[:LONGEST_VALUE] for name in STATED}
     return {RUN: record.run, **found, **({} if parent is None else {PARENT: parent})}
 

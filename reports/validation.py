@@ -13,22 +13,23 @@ from markupsafe import Markup
 
 from reports import dfd, rendering, sections, story
 from reports.analysis import changes
-from reports.dfd import Badge
+from reports.dfd.shapes import Badge
 from reports.figures import style
 from reports.figures.changes import changes as draw_changes
 from reports.figures.risk import RISK, risk_matrix
 from reports.figures.style import Make
 from reports.page import INDEX
-from reports.text import words
+from reports.text import judged, words
 from sim import files, titles
 from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.manifest import manifest_of
-from sim.evidence.metrics import METRICS
+from sim.evidence.metrics import METRICS, plain
+from sim.titles import Title
 from sim.types import Node, TableRow
-from threats import catalog, stored, verdict
+from threats import catalog, named, stored, verdict
 from threats.applicability import FLOW, LETTERS, Kind
 from threats.assessment import Assessment, Color, Range, RegisterRow
-from threats.catalog import Catalog, Threat, provisions
+from threats.catalog import Catalog, Threat
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
 from threats.statements import GRADES, Statement
@@ -67,7 +68,7 @@ class Group:
 
     @property
     def shown(self) -> str | None:
-        """What the runs of the stack show: the worst of its statements; None without one."""
+        """The statement on the runs of the stack: the worst of its statements; None without one."""
         results = {one.result for one in self.adjusted}
         if not results:
             return None
@@ -77,7 +78,7 @@ class Group:
 
     @property
     def anchor(self) -> str:
-        """Where it stands on the page."""
+        """The anchor of the group on the page."""
         return f"row-{self.row.threat}-{self.row.adversary}"
 
 
@@ -92,7 +93,7 @@ class Asked:
 
     @property
     def wording(self) -> str:
-        """What it asks."""
+        """The wording of the criterion."""
         return wording(self.criterion)
 
     @property
@@ -102,7 +103,7 @@ class Asked:
 
     @property
     def bar(self) -> tuple[float, float]:
-        """Where the bounds stand in the picture; one that is not there is at the picture's end."""
+        """The places of the bounds in the picture; a missing one is at the picture's end."""
         assert self.decisive is not None
         low, high = self.scale
         lower = low if self.decisive.lower is None else self.decisive.lower
@@ -111,7 +112,7 @@ class Asked:
 
     @property
     def counted(self) -> str:
-        """How much was tried of the attack that decides."""
+        """The extent of the trials of the attack that decides."""
         assert self.decisive is not None
         n = len(self.decisive.seeds)
         seeds = f"{n} seed" + ("" if n == 1 else "s")
@@ -126,14 +127,14 @@ class Asked:
         return list(map(words.attack, found))
 
     def place(self, value: float) -> float:
-        """Where a value stands in the picture of the criterion, in percent."""
+        """The place of a value in the picture of the criterion, in percent."""
         low, high = self.scale
         return round(100 * (min(high, max(low, value)) - low) / (high - low), 1)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What may happen to an element of one letter of STRIDE: groups, or why there is none.
+    """The threats of one letter of STRIDE to an element: groups, or why there is none.
 
     ``beyond``: STRIDE by element does not give the letter to an element of this kind.
     """
@@ -173,7 +174,7 @@ def write_validation(folder: Path, chain: Chain) -> Path:
 
 
 def makers(found: Stored) -> Iterator[tuple[str, Make]]:
-    """How each figure of the page is made, by file name: the risks, and a search's tradeoff."""
+    """The function of each figure of the page, by file name: the risks, and a search's tradeoff."""
     risks = _risks(_groups(found.assessment))
     if not risks.is_empty():
         yield RISKS, partial(risk_matrix, risks)
@@ -189,8 +190,7 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
     groups = _groups(assessment)
     badges = _badges(design, groups)
     candidates = _candidates(found)
-    template = rendering.environment().get_template("dfd.svg.j2")
-    picture = template.render(drawn=dfd.drawing(design, badges))
+    picture = rendering.part("dfd.svg.j2", drawn=dfd.drawing(design, badges))
     return rendering.page(
         PAGE,
         design=design,
@@ -220,12 +220,49 @@ def render(found: Stored, manifest: Node, drawn: Mapping[str, str]) -> str:
         stride={entry.id: entry.title for entry in known.taxonomies.stride.entries},
         controls={entry.id: entry.title for entry in known.taxonomies.mitigations.entries},
         pins=known.taxonomies,
+        outcomes_of_ai_rmf={entry.id: entry.title for entry in known.taxonomies.ai_rmf.entries},
         threats={threat.id: threat.name for threat in known.threats},
         runs=_runs(found.chain),
-        provisions={threat.id: provisions(threat, known) for threat in known.threats},
         explained=sections.explained(found.chain.records),
+        metrics_used=_metrics(assessment),
+        powers_used=_powers(design),
+        judged=judged,
+        named=named,
+        plain=plain,
+        titled=_titled,
+        drop=_drop(found.chain.records),
         **story.of_verdict(design, assessment, found.chain.records, manifest, known),
     )
+
+
+def _metrics(assessment: Assessment) -> list[str]:
+    """The metrics of criteria and statements, each once, in the order of the table of metrics."""
+    used = {one.metric for one in assessment.criteria}
+    used |= {one.claim.metric for one in assessment.statements}
+    return [name for name in METRICS if name in used]
+
+
+def _powers(design: Design) -> dict[str, Title]:
+    """The powers and the levels of knowledge that the design declares, by name."""
+    powers = [power for one in design.adversaries for power in one.powers]
+    levels = [one.knowledge for one in design.adversaries]
+    return {
+        **{name: named.power(name) for name in powers},
+        **{name: named.knowledge(name) for name in levels},
+    }
+
+
+def _drop(records: Sequence[RunRecord]) -> float | None:
+    """The loss that the runs call material; None if they differ in it."""
+    found = {one.config.get("report", {}).get("material_drop") for one in records}
+    (drop,) = found if len(found) == 1 else (None,)
+    return drop if isinstance(drop, float) else None
+
+
+def _titled(group: str, name: str) -> str:
+    """A choice by its plain name and by the one that one types: ``your own tables (csv)``."""
+    title = titles.of(group, name)
+    return name if title is None or title.title == name else f"{title.title} ({name})"
 
 
 def _groups(assessment: Assessment) -> list[Group]:

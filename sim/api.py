@@ -1,4 +1,4 @@
-"""What a notebook imports: the commands as functions that return frames and figures.
+"""The interface of notebooks: the commands as functions that return frames and figures.
 
 >>> from sim.api import compare, read, run, validate
 >>> found = compare("consortium=heart4", {"model": "logistic", "training.rounds": 2},
@@ -115,7 +115,7 @@ class _Showing:
 
 @dataclass(frozen=True, repr=False)
 class Results(_Showing):
-    """What runs left: those of a folder, with what an earlier call made there.
+    """The results of runs: those of a folder, also those that an earlier call made there.
 
     ``folder``: where it is; None if it was not asked for. ``records``: the evidence, one a run.
     ``manifest``: how it was made (command, versions, seconds, cells that are not defined).
@@ -253,7 +253,10 @@ class Validated(Results):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Audited(_Showing, Audit):
-    """What the common models tell of one hospital's own records; it shows no record's score."""
+    """The findings about one hospital's own records in the common models.
+
+    No record's score is shown.
+    """
 
     def __repr__(self) -> str:
         """One line; ``print`` shows more."""
@@ -349,7 +352,7 @@ def validate(
 def audit(
     *overrides: Override, hospital: str, models: NDArray[np.floating], **values: object
 ) -> Audited:
-    """What the common models tell of one hospital's own records; no partner takes part.
+    """An audit of one hospital's own records against the common models; no partner takes part.
 
     ``overrides``: the agreed plan, with the one attack to try (``attack=["lira"]``), and the
     consortium's data: the hospital's own are enough. Of other hospitals nothing is used.
@@ -395,7 +398,7 @@ def together(*found: Results) -> Swept:
 
 
 def difference(before: Place, after: Place) -> Difference:
-    """What differs between two folders, as ``wardround report BEFORE AFTER`` states it.
+    """The difference between two folders, as ``wardround report BEFORE AFTER`` states it.
 
     ``changes`` of the result is a frame with a row for each figure of a cell that both have, and
     ``summary`` the sentences; nothing is written. Raises ``InputError`` where the folders are no
@@ -407,12 +410,18 @@ def difference(before: Place, after: Place) -> Difference:
 
 
 def read(folder: Place) -> Results:
-    """What a command or a call left in a folder; ``Validated`` if it was ``validate``.
+    """The results of a command or a call in a folder; ``Validated`` if it was ``validate``.
 
     A folder of such folders, as a sweep with ``-m`` leaves it, gives all their runs, as ``Swept``.
 
     The evidence is checked: the chain of its lines, the figures, the addresses of runs, and that
     manifest, verdict and register stand on it. Raises ``InputError`` where one does not hold.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     made = run({"training.rounds": 1}, consortium="heart4", folder=folder)
+    ...     read(folder).results.equals(made.results)
+    True
     """
     place = Path(folder).absolute()
     if not (place / evidence.EVIDENCE).exists() and any(place.rglob(evidence.EVIDENCE)):
@@ -445,11 +454,13 @@ def _read(place: Path, folder: Path | None) -> Results:
 def _json(place: Path, name: str) -> Node | None:
     """The object of a file of a folder; None without the file."""
     try:
-        with os.fdopen(files.opened(place / name), "rb") as file:
-            found = json.loads(file.read())
+        found = json.loads(files.content(place / name))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        expected = f"expected {name} to be a file ({error.strerror})"
+        raise InputError("folder", place, expected) from None
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise InputError("folder", place, f"expected one JSON object in {name}")

@@ -57,7 +57,14 @@ class NotFiniteError(RefusedError):
 
 
 def whole(low: int, high: int | None = None, /, **values: int) -> None:
-    """Raise ``InputError`` unless every named value is an int from ``low`` to ``high``."""
+    """Raise ``InputError`` unless every named value is an int from ``low`` to ``high``.
+
+    >>> whole(1, 10, size=3)
+    >>> whole(1, 10, size=0)
+    Traceback (most recent call last):
+        ...
+    sim.errors.InputError: size=0: expected a whole number of at least 1 and at most 10
+    """
     at_most = "" if high is None else f" and at most {high:,}"
     for key, value in values.items():
         is_whole = isinstance(value, int) and not isinstance(value, bool)
@@ -71,6 +78,12 @@ def number(
     """Raise ``InputError`` unless every named value is a finite number from ``low`` to ``high``.
 
     ``open_low``: ``low`` itself is refused too.
+
+    >>> number(0, 1, open_low=True, share=0.5)
+    >>> number(0, 1, open_low=True, share=0.0)
+    Traceback (most recent call last):
+        ...
+    sim.errors.InputError: share=0.0: expected a number above 0 and at most 1
     """
     at_least = f"above {low:g}" if open_low else f"of at least {low:g}"
     at_most = "" if high == float("inf") else f" and at most {high:g}"
@@ -82,7 +95,14 @@ def number(
 
 
 def one_of(choices: tuple[str, ...], **values: str) -> None:
-    """Raise ``InputError`` unless every named value is one of ``choices``."""
+    """Raise ``InputError`` unless every named value is one of ``choices``.
+
+    >>> one_of(("mean", "median"), start="mean")
+    >>> one_of(("mean", "median"), start="first")
+    Traceback (most recent call last):
+        ...
+    sim.errors.InputError: start=first: expected one of mean, median
+    """
     for key, value in values.items():
         if value not in choices:
             raise InputError(key, value, f"expected one of {', '.join(choices)}")

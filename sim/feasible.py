@@ -33,7 +33,7 @@ def known_limits(schema: Schema) -> NDArray[np.float64]:
 
 
 def movable(schema: Schema, features: Features, fixed: Sequence[str]) -> NDArray[np.bool_]:
-    """Which values of ``features`` are continuous, there, and of no ``fixed`` field."""
+    """The mask of ``features`` whose values are continuous, present, and of no ``fixed`` field."""
     columns, flags = _continuous(schema, tuple(fixed))
     found = np.zeros(features.shape, dtype=np.bool_)
     found[:, columns] = (flags < 0) | (features[:, flags] < 0.5)
@@ -107,7 +107,7 @@ def at_random(
 def is_possible(
     schema: Schema, before: Features, after: Features, space: Room, n_levels: int
 ) -> NDArray[np.bool_]:
-    """Which records of ``after`` can be made of those of ``before``, (n,).
+    """Whether each record of ``after`` can be made of the same one of ``before``, (n,).
 
     Values lie within the room, each categorical field has one level, and at most ``n_levels``
     fields have another level than before.

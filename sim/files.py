@@ -14,6 +14,7 @@ from pathlib import Path
 from sim.errors import InputError
 from sim.interrupts import finishing
 
+MOST_BYTES = 2**27  # of a file of JSON that stands beside evidence
 PART = ".part"  # how the name of a file ends that is not whole yet
 # errors of file systems that have no locks
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
@@ -96,6 +97,19 @@ def opened(path: Path) -> int:
     Raises ``OSError`` for anything else.
     """
     return _opened(path, os.O_RDONLY)
+
+
+def content(path: Path, most: int = MOST_BYTES) -> bytes:
+    """All bytes of a regular file, which may be anybody's.
+
+    Raises ``OSError`` for anything else, and for a file of more than ``most`` bytes.
+    """
+    with os.fdopen(opened(path), "rb") as file:
+        large = os.fstat(file.fileno()).st_size > most
+        found = b"" if large else file.read(most + 1)
+    if large or len(found) > most:
+        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    return found
 
 
 def leftovers(folder: Path) -> None:

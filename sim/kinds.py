@@ -74,7 +74,15 @@ class TrainingAttack(Protocol):
 
 
 class LocalPrivacy(Protocol):
-    """Private training inside a hospital, and the account of what it spends."""
+    """Private training inside a hospital, and the account of what it spends.
+
+    ``accountant``: the method by which epsilon is computed, in words. ``relation``: what neighbors
+    differ in. ``nominal_records``: the number of records that all hospitals go by, None where each
+    goes by its own. ``records_per_patient``: the most records of a patient, None where nothing is
+    stated of patients. ``max_grad_norm``: the length to which gradients are clipped.
+    ``target_epsilon``: what all rounds may spend, None where the noise is given. A history is the
+    private training done so far.
+    """
 
     about: ClassVar[About]
     accountant: ClassVar[str]
@@ -91,7 +99,9 @@ class LocalPrivacy(Protocol):
     def records_per_patient(self) -> int | None: ...
 
     @property
-    def delta(self) -> float: ...
+    def delta(self) -> float:
+        """The probability with which epsilon may not hold, of each hospital over all rounds."""
+        ...
 
     @property
     def max_grad_norm(self) -> float: ...
@@ -99,21 +109,40 @@ class LocalPrivacy(Protocol):
     @property
     def target_epsilon(self) -> float | None: ...
 
-    def check(self, n_train: dict[str, int], training: Training) -> None: ...
+    def check(self, n_train: dict[str, int], training: Training) -> None:
+        """Refuse training for which the claim would be empty or impossible, before round 1.
 
-    def unprotected(self) -> LocalPrivacy: ...
+        ``n_train``: records by hospital. Raises ``InputError``.
+        """
+        ...
 
-    def counted(self, n_train: int) -> int: ...
+    def unprotected(self) -> LocalPrivacy:
+        """The same training without protection, for comparison."""
+        ...
 
-    def noise(self, counted: int, training: Training) -> float: ...
+    def counted(self, n_train: int) -> int:
+        """The number of records that a hospital with ``n_train`` states and goes by."""
+        ...
 
-    def epsilon(self, history: History) -> float: ...
+    def noise(self, counted: int, training: Training) -> float:
+        """The noise multiplier of a hospital of which so many records are counted."""
+        ...
 
-    def patient_epsilon(self, history: History) -> float: ...
+    def epsilon(self, history: History) -> float:
+        """The epsilon that a record has lost."""
+        ...
 
-    def advantage(self, history: History) -> float: ...
+    def patient_epsilon(self, history: History) -> float:
+        """The epsilon that all records of a patient have lost together."""
+        ...
 
-    def true_positives(self, history: History, false_positives: float) -> float: ...
+    def advantage(self, history: History) -> float:
+        """The largest true minus false positive rate of a test for a record, from 0 to 1."""
+        ...
+
+    def true_positives(self, history: History, false_positives: float) -> float:
+        """The largest true positive rate of a test for a record with this false positive rate."""
+        ...
 
     def train(
         self,
@@ -124,7 +153,12 @@ class LocalPrivacy(Protocol):
         training: Training,
         history: History,
         rng: np.random.Generator,
-    ) -> tuple[NDArray[np.float32], History]: ...
+    ) -> tuple[NDArray[np.float32], History]:
+        """The weights (n_params,) after one round that starts from ``weights``, and the history.
+
+        ``batches``: rows of ``records``; an empty one is a step too. ``rng``: draws the noise.
+        """
+        ...
 
 
 class Hardening(Protocol):
@@ -148,7 +182,7 @@ class Hardening(Protocol):
 
 @dataclass(frozen=True)
 class Averaging:
-    """How the updates of a round come together: what privacy of whole updates follows from.
+    """The way in which the updates of a round come together, on which their privacy depends.
 
     ``least``: the fewest hospitals of a mean. ``is_mean``: the rule takes a mean and no step comes
     before it. ``hides``: the aggregator sees sums alone; ``masked``: because hospitals mask what
@@ -169,7 +203,11 @@ class UpdatePrivacy(Protocol):
     """Privacy of whole updates: what is clipped and noised where, and the account of it.
 
     ``place``: who adds the noise, ``server``, ``distributed`` (hospitals, each a share of it) or
-    ``hospital`` (each all of it). ``unit``: what is protected. Clips are Euclidean lengths.
+    ``hospital`` (each all of it). ``unit``: what is protected. ``relation``: what neighbors differ
+    in. ``accountant``: the method by which epsilon is computed, in words. ``clip``: the Euclidean
+    length to which updates are clipped, in round 1. ``quantile``: the share of updates that the
+    clip shall not shorten, None where the clip stays. ``single_epsilon``: of one message alone,
+    None where messages are not protected one by one.
     """
 
     about: ClassVar[About]
@@ -184,7 +222,9 @@ class UpdatePrivacy(Protocol):
     def relation(self) -> str: ...
 
     @property
-    def delta(self) -> float: ...
+    def delta(self) -> float:
+        """The probability with which epsilon may not hold, over all rounds."""
+        ...
 
     @property
     def accountant(self) -> str: ...
@@ -195,30 +235,52 @@ class UpdatePrivacy(Protocol):
     @property
     def quantile(self) -> float | None: ...
 
-    def check(self, averaging: Averaging) -> None: ...
+    def check(self, averaging: Averaging) -> None:
+        """Refuse a plan for which the claim would be empty or impossible, before round 1.
 
-    def epsilon(self, averaging: Averaging, rounds: int) -> float: ...
+        Raises ``InputError``, and ``UndefinedError`` for what other designs may allow.
+        """
+        ...
+
+    def epsilon(self, averaging: Averaging, rounds: int) -> float:
+        """The epsilon of everything that is protected in so many rounds."""
+        ...
 
     @property
     def single_epsilon(self) -> float | None: ...
 
-    def noise_of(self, averaging: Averaging) -> float: ...
+    def noise_of(self, averaging: Averaging) -> float:
+        """The noise multiplier: the noise as a multiple of the clip's effect."""
+        ...
 
-    def mechanism(self, averaging: Averaging) -> str: ...
+    def mechanism(self, averaging: Averaging) -> str:
+        """The mechanism in words, for reports."""
+        ...
 
-    def uploaded(
-        self, update: Vector, averaging: Averaging, rng: np.random.Generator
-    ) -> Vector: ...
+    def uploaded(self, update: Vector, averaging: Averaging, rng: np.random.Generator) -> Vector:
+        """The update (n_params,) that a hospital uploads in place of ``update``."""
+        ...
 
-    def share(self, averaging: Averaging, rng: np.random.Generator) -> NDArray[np.int64]: ...
+    def share(self, averaging: Averaging, rng: np.random.Generator) -> NDArray[np.int64]:
+        """A hospital's share of distributed noise, (n_params,) in steps of its quantized update."""
+        ...
 
-    def clipped(self, view: View, clip: float) -> View: ...
+    def clipped(self, view: View, clip: float) -> View:
+        """The view after an aggregator that clips has clipped its rows."""
+        ...
 
-    def deviation(self, averaging: Averaging, clip: float, largest: float) -> float: ...
+    def deviation(self, averaging: Averaging, clip: float, largest: float) -> float:
+        """The standard deviation of the noise in a coordinate of a round's mean.
+
+        ``largest``: the largest weight of a hospital in the mean.
+        """
+        ...
 
     def following(
         self, clip: float, view: View, averaging: Averaging, rng: np.random.Generator
-    ) -> float: ...
+    ) -> float:
+        """The clip of the round after the one with ``clip`` and ``view``."""
+        ...
 
 
 class Tracking(Protocol):

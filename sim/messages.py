@@ -74,7 +74,7 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Trip:
-    """What the aggregator asks of some hospitals at once.
+    """A question of the aggregator to some hospitals at once.
 
     ``kind``: the name under which the hospital's half knows the trip. ``hospitals``: whom it asks.
     ``model`` (n_params,): the weights that they train for it; None: nothing is trained. ``common``:
@@ -113,7 +113,10 @@ class Concluded:
 
 
 class Arrival(Protocol):
-    """What arrived of one hospital in one trip. Each method raises ``UnusableError`` without it."""
+    """The message that arrived of one hospital in one trip.
+
+    Each method raises ``UnusableError`` without it.
+    """
 
     def content(self, form: Form) -> Content:
         """The usable content, of an agreed form."""
@@ -130,7 +133,7 @@ Talk: TypeAlias = Generator[Trip, Replies, Concluded]  # the aggregator's half o
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """What an attack of the aggregator knows when a round begins.
+    """The knowledge of an attack of the aggregator when a round begins.
 
     ``hospitals``: of the plan, in its order. ``model`` (n_params,): the weights of the round.
     ``layout``: of its parameters. ``schema``: of a record. ``digest``: of the plan. ``secagg``: the
@@ -154,7 +157,8 @@ class Stage:
 class Crafting(Inversion, Protocol):
     """An inversion by an aggregator that sends out a model of its own in the attacked round.
 
-    What hospitals make of that model, the aggregator reads and then throws away.
+    The aggregator reads what hospitals train from that model, then throws it away. ``round``: the
+    attacked one.
     """
 
     @property

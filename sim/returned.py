@@ -46,7 +46,7 @@ def view(plugin: object, value: object, n_params: int) -> View:
 
 
 def isolated(plugin: object, value: object, n_params: int) -> Isolated:
-    """What an attack has worked out of rows of ``n_params`` values."""
+    """The rows of ``n_params`` values that an attack has worked out."""
     found = instance(plugin, value, Isolated)
     view(plugin, found.view, n_params)
     if found.estimates is not None:

@@ -20,7 +20,12 @@ Party = Literal["hospital", "aggregator", "adversary", "simulator"]
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
-    """The generator for ``(seed, *name)``, as in ``stream(0, "batches", round, hospital)``."""
+    """The generator for ``(seed, *name)``: equal names give equal draws, whatever ran before.
+
+    >>> first, again = stream(0, "batches", 1, "cleveland"), stream(0, "batches", 1, "cleveland")
+    >>> bool(first.random() == again.random())
+    True
+    """
     named: Any = _named(seed, *name)  # numpy's own types do not know that PCG64 takes it
     return np.random.Generator(np.random.PCG64(named))
 
@@ -39,7 +44,12 @@ class Key:
     _lasting: int | None = field(default=None, repr=False)
 
     def stream(self, *names: str | int) -> np.random.Generator:
-        """The generator of the draw with these names, as in ``key.stream("batches", round)``."""
+        """The generator of the draw with these names.
+
+        >>> own = key(0, "hospital", "cleveland")
+        >>> bool(own.stream("batches", 1).random() == own.stream("batches", 1).random())
+        True
+        """
         return stream(self._secret, *names)
 
     def secret(self, *names: str | int) -> bytes:

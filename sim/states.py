@@ -6,7 +6,7 @@ Nobody edits it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, TypeGuard, TypeVar, cast
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -37,5 +37,6 @@ def advanced(
     """
     if not is_stateful(plugin):
         return plugin(given, rng), None
-    result = returned.with_state(plugin, plugin.advance(given, state, rng))
-    return cast(tuple[Result, State], result)
+    result: Any = returned.with_state(plugin, plugin.advance(given, state, rng))
+    made: tuple[Result, State] = result
+    return made

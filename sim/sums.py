@@ -1,4 +1,4 @@
-"""What sums over groups of hospitals determine together: a linear system, and its solution.
+"""The linear system of sums over groups of hospitals, and its solution.
 
 Each sum is an equation: the updates of its hospitals add up to it. Sums of several rounds are one
 system as far as a hospital's updates are alike from round to round.
@@ -30,7 +30,7 @@ class Solved:
 
 
 def solved(sums: Members) -> Solved:
-    """What ``sums`` determine: hospitals that are in the same sums stay together.
+    """The values that ``sums`` determine: hospitals that are in the same sums stay together.
 
     >>> solved((("a", "b"), ("b", "c"), ("a", "c"))).groups
     (('a',), ('b',), ('c',))

@@ -11,31 +11,55 @@ A preset of a defense may leave them out: its plain name is then made of those o
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-from unicodedata import normalize
 
 import yaml
 
+from sim.errors import cut
 from sim.plugins import CONF
 from sim.types import Node
 
 JOINT: Final = "+"  # between names that stand for one together
 BESIDE: Final = " + "  # between their plain names
+FIELDS: Final = "fields.yaml"  # beside the data sets
 LONGEST: Final = 60  # characters of a title
 MOST: Final = 300  # characters of a sentence
 PARTS: Final = ("steps", "aggregator", "secagg", "dp", "server_optimizer", "hardening")
+GROUPS: Final = ("attack", "defense", *PARTS, "consortium", "model")
 HEAD: Final = re.compile(r"# (title|plain): (.*\S)")
+# Letters of other scripts that look like those of ASCII (confusables.txt of Unicode's TR 39)
+CYRILLIC: Final = {
+    "A": "a", "VE": "b", "IE": "e", "DZE": "s", "BYELORUSSIAN-UKRAINIAN I": "i", "JE": "j",
+    "KA": "k", "EM": "m", "EN": "h", "O": "o", "ER": "p", "ES": "c", "TE": "t", "U": "y",
+    "HA": "x", "SHHA": "h", "QA": "q", "WE": "w", "KOMI DE": "d", "STRAIGHT U": "y",
+}  # fmt: skip
+GREEK: Final = {
+    "ALPHA": "a", "BETA": "b", "EPSILON": "e", "ZETA": "z", "ETA": "h", "IOTA": "i", "KAPPA": "k",
+    "MU": "m", "NU": "n", "OMICRON": "o", "RHO": "p", "TAU": "t", "UPSILON": "y", "CHI": "x",
+}  # fmt: skip
+LOOKS_LIKE: Final = {
+    **{
+        ord(unicodedata.lookup(f"CYRILLIC SMALL LETTER {key}")): sign
+        for key, sign in CYRILLIC.items()
+    },
+    **{ord(unicodedata.lookup(f"GREEK SMALL LETTER {key}")): sign for key, sign in GREEK.items()},
+}
+ALIKE: Final = str.maketrans("01i", "oll")  # signs of ASCII that fonts hardly tell apart
+# Scripts that are written within one word, as the names of their letters begin
+EAST_ASIAN: Final = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "HANGUL")
 
 
 @dataclass(frozen=True)
 class Title:
-    """What people call a choice, in the middle of a sentence, and one sentence on what it does.
+    """The name of a choice for use within a sentence, and one sentence on what it does.
 
     >>> Title("sign flipping", "Hostile hospitals send their updates turned around.").title
     'sign flipping'
@@ -66,6 +90,25 @@ def defense(name: str) -> str:
     'secure aggregation + record-level DP'
     """
     return _joined("defense", name)
+
+
+def attack_first(name: str) -> str:
+    """The plain name of an attack as the first word of a sentence; a typed name stays as it is."""
+    return _first("attack", name)
+
+
+def defense_first(name: str) -> str:
+    """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
+    return _first("defense", name)
+
+
+def field(source: str, name: str) -> Title | None:
+    """The title of a record's field in the published data set of this source; None in others.
+
+    >>> field("made for a test", "cp") is None
+    True
+    """
+    return _fields().get(source, {}).get(name)
 
 
 def explained(group: str, name: str) -> dict[str, Title]:
@@ -103,6 +146,20 @@ def of_user(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, dict[
         }
 
 
+def posing(title: str) -> str | None:
+    """The reason why somebody's title could be taken for one of the project, or None.
+
+    It looks like a title or a name of a choice of the project, or mixes scripts within a word.
+
+    >>> posing("K-rum"), posing("trimean")
+    ("looks like 'Krum'", None)
+    """
+    if (ours := _taken().get(_letters(title))) is not None:
+        return f"looks like {cut(ours)!r}"
+    mixed = next(filter(_is_mixed, re.findall(r"\w+", unicodedata.normalize("NFKC", title))), None)
+    return None if mixed is None else f"mixes scripts within the word {cut(mixed)!a}"
+
+
 def stored(node: object) -> dict[str, dict[str, Title]]:
     """Titles in the form of a manifest, whoever wrote it; anything else in it is left out."""
     groups = node if isinstance(node, dict) else {}
@@ -122,10 +179,10 @@ def stored(node: object) -> dict[str, dict[str, Title]]:
 def known(more: Titles) -> Iterator[None]:
     """In this block, choices of the user have these titles; those of the project stay.
 
-    A title that a choice of the project has is left out: no other choice passes as that one.
+    A title that could be taken for one of the project (see ``posing``) is left out.
     """
     others = {
-        group: {name: one for name, one in titles.items() if _letters(one.title) not in _taken()}
+        group: {name: one for name, one in titles.items() if posing(one.title) is None}
         for group, titles in more.items()
     }
     before = _MORE.set(others)
@@ -133,6 +190,11 @@ def known(more: Titles) -> Iterator[None]:
         yield
     finally:
         _MORE.reset(before)
+
+
+def _first(group: str, name: str) -> str:
+    title = _joined(group, name)
+    return title[:1].upper() + title[1:] if explained(group, name) else title
 
 
 def _joined(group: str, name: str) -> str:
@@ -147,15 +209,34 @@ def _tables(group: str) -> tuple[Mapping[str, Title], ...]:
 
 
 @cache
-def _taken() -> frozenset[str]:
-    """The titles of all of the project's own choices, by ``_letters``."""
-    groups = ("attack", "defense", *PARTS)
-    return frozenset(_letters(one.title) for group in groups for one in _ours(group).values())
+def _taken() -> dict[str, str]:
+    """The titles and the names of all of the project's own choices, by ``_letters``."""
+    found = [(one.title, key) for group in GROUPS for key, one in _ours(group).items()]
+    return {_letters(text): text for both in found for text in reversed(both)}
 
 
 def _letters(title: str) -> str:
-    """A title without what a reader hardly sees: case, spaces, signs, forms of letters."""
-    return "".join(filter(str.isalnum, normalize("NFKC", title).casefold()))
+    """A title without what a reader hardly sees: case, spaces, signs, forms of letters, and
+    letters of other scripts that look like those of ASCII.
+    """
+    plain = unicodedata.normalize("NFKD", title).casefold().translate(LOOKS_LIKE).translate(ALIKE)
+    return "".join(filter(str.isalnum, plain)).replace("rn", "m")
+
+
+def _is_mixed(word: str) -> bool:
+    """Whether the letters of a word are of several scripts that no language writes together."""
+    scripts = {unicodedata.name(sign, "").partition(" ")[0] for sign in word if sign.isalpha()}
+    return len(scripts - {*EAST_ASIAN}) > 1
+
+
+@cache
+def _fields() -> Mapping[str, Mapping[str, Title]]:
+    """The titles of fields, by the source of a data set and by their names."""
+    text = (resources.files(__package__) / "datasets" / "data" / FIELDS).read_text("utf-8")
+    return {
+        str(one["source"]): {name: Title(**title) for name, title in one["fields"].items()}
+        for one in yaml.safe_load(text)
+    }
 
 
 @cache
@@ -168,7 +249,7 @@ def _in(folder: Path, group: str) -> dict[str, Title]:
     """The titles that the files of a group state, or that follow from the parts of a preset."""
     paths = sorted((folder / group).glob("*.yaml"))
     texts = {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
-    found = {name: title for name, text in texts.items() if (title := _stated(text))}
+    found = {name: title for name, text in texts.items() if (title := stated(text))}
     if group != "defense":
         return found
     own = {part: _in(folder, part) for part in PARTS}
@@ -176,7 +257,7 @@ def _in(folder: Path, group: str) -> dict[str, Title]:
     return found | {name: title for name, title in made.items() if title is not None}
 
 
-def _stated(text: str) -> Title | None:
+def stated(text: str) -> Title | None:
     """The title at the head of a file's text; None where one of the two comments is not there."""
     head = dict[str, str]()
     for line in text.splitlines():

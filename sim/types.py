@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +117,12 @@ class Records:
         return len(self.labels)
 
     def take(self, rows: NDArray[np.integer | np.bool_] | slice) -> Records:
-        """The records at the given row numbers."""
+        """The records at the given row numbers.
+
+        >>> records = Records(np.zeros((3, 2), np.float32), np.array([0, 1, 1], np.float32))
+        >>> records.take(np.array([0, 2])).labels
+        array([0., 1.], dtype=float32)
+        """
         return Records(self.features[rows], self.labels[rows])
 
 
@@ -208,7 +222,11 @@ class View:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """The number of hospitals behind each row, (n_rows,)."""
+        """The number of hospitals behind each row, (n_rows,).
+
+        >>> View(np.zeros((2, 4)), (("a", "b"), ("c",))).sizes
+        array([2, 1])
+        """
         return np.array([len(group) for group in self.members], dtype=np.int64)
 
 
@@ -330,7 +348,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What one hospital exchanges in a round: messages of both ways, and bytes of each way.
+    """The exchange of one hospital in a round: messages of both ways, and bytes of each way.
 
     Bytes are those of the arrays, texts and numbers in the messages; each message has an envelope
     beside them, with the round, the plan's digest and whatever Flower adds.
@@ -358,7 +376,7 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Isolated:
-    """What an attack has worked out of the updates that secure aggregation hides, in one round.
+    """The rows that an attack has worked out of hidden updates, in one round.
 
     ``view``: rows over fewer hospitals than the aggregator is meant to see. ``known`` (n_params,):
     which entries of the rows were worked out, and the others are 0; None: all of them.
@@ -443,7 +461,7 @@ class Roll:
 
 
 class Quantizing(Protocol):
-    """Updates in whole steps, which are added up exactly."""
+    """Updates in whole steps, which are added up exactly. ``step``: the unit, above 0."""
 
     @property
     def step(self) -> float: ...
@@ -517,7 +535,8 @@ class Pipeline(Protocol):
     """The work of an aggregator on a view: steps, a rule, and an optimizer or none, in a row.
 
     It is no plug-in but made of three kinds of them; design, aggregator and observers work with it
-    without importing it. ``states``: of its parts after the last round, none in the first.
+    without importing it. ``rule``: its aggregation rule. ``states``: of its parts after the last
+    round, none in the first.
     """
 
     @property
@@ -671,6 +690,49 @@ class Inversion(Protocol):
     def __call__(self, seen: Observation, rng: np.random.Generator) -> list[Guess]: ...
 
 
+class Look(NamedTuple):
+    """Updates that a search computes: so often, each time of ``n_tries`` with ``n_records`` each.
+
+    The records of a try are shared out to ``n_hospitals``.
+    """
+
+    n_tries: int
+    n_records: int
+    n_hospitals: int
+    evaluations: int
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """An inversion that searches, and states how much: ``looks`` behind rows of a view.
+
+    ``rows``: the numbers of records and of hospitals of each. This is for estimates of time alone.
+    """
+
+    def looks(self, rows: Sequence[tuple[int, int]]) -> Sequence[Look]: ...
+
+
+@runtime_checkable
+class Shadowing(Protocol):
+    """An attack that trains models of its own: as much as so many federations take.
+
+    ``rounds`` and ``n_hospitals``: of the run. This is for estimates of time alone.
+    """
+
+    def trainings(self, rounds: int, n_hospitals: int) -> float: ...
+
+
+@runtime_checkable
+class Trying(Protocol):
+    """An attack that tries the aggregation ``tries`` times a round before it chooses what to send.
+
+    This is for estimates of time alone.
+    """
+
+    @property
+    def tries(self) -> int: ...
+
+
 @runtime_checkable
 class Isolation(Protocol):
     """An attack on sums of updates: what is pooled after a round -> rows over fewer hospitals.
@@ -811,7 +873,7 @@ class Inference(Protocol):
 
 @dataclass(frozen=True)
 class Structure:
-    """What a check of a final model finds before any attack, by hospital in order of names.
+    """The findings of a check of a final model before any attack, by hospital in order of names.
 
     ``freedom``: records beyond parameters, of each hospital and of all. ``n_records`` and
     ``n_unseen``: records that were trained on, and others. ``least_sharing``: the fewest training

@@ -349,8 +349,8 @@ CASES: dict[str, Case] = {
         losses({("shove", "none"): SHOVED}),
         asked=("with no defense.",),
         worst=("no defense was run",),
-        act=("No defense was run against it",),
-        never=("best defense", "helps"),
+        act=("no defense was tried | shove", "No defense was run against it"),
+        never=("best defense", "helps", "nothing tried"),
     ),
     "no control without the attack": Case(
         [make_record(attack="shove", seed=s, figures={"auroc": 0.4}) for s in range(3)],
@@ -395,6 +395,11 @@ CASES: dict[str, Case] = {
         inverted({"none": 0, "wall": 0}),
         read=("recovered 0 of 24 attacked records with no defense", "up to 14 % would still fit"),
         never=("Patient records were recovered", "cannot"),
+    ),
+    "reading with no defense": Case(
+        inverted({"none": 8}),
+        act=("no defense was tried | peek", "attacked ones. No defense was run against it."),
+        never=("nothing tried", "Under each defense"),
     ),
     "reading under every defense": Case(
         inverted({"none": 8, "wall": 4}),
@@ -456,8 +461,8 @@ CASES: dict[str, Case] = {
     "membership shown": Case(
         asked_of(1.0),
         read=("Ask, by the aggregator, tells who was trained on with an AUC of 0.782",),
-        act=("It is shown to tell who was trained on",),
-        never=("more than guessing is not decided",),
+        act=("no defense was tried | ", "It is shown to tell who was trained on"),
+        never=("more than guessing is not decided", "nothing tried"),
     ),
     "membership not decided": Case(
         asked_of(0.05),
@@ -474,8 +479,11 @@ CASES: dict[str, Case] = {
     "source of records": Case(
         sourced((0.6, 0.62, 0.61)),
         read=("0.610 with no defense beside 0.200 without the attack",),
-        act=("It is shown to do more than what needs no attack, with no defense",),
-        never=("whether that is more is not decided", "No attack that reads"),
+        act=(
+            "no defense was tried | ",
+            "It is shown to do more than what needs no attack, with no defense",
+        ),
+        never=("nothing tried", "whether that is more is not decided", "No attack that reads"),
     ),
     "source of records not decided": Case(
         sourced((0.2, 0.4, 0.1)), read=("whether that is more is not decided",)
@@ -546,7 +554,7 @@ CASES: dict[str, Case] = {
             | {("shove", "wall"): SMALL}
         ),
         worst=("it met 1 of 2 attacks",),
-        act=("tug", "No defense was run against it"),
+        act=("no defense was tried | tug", "a defense tried helps | shove"),
     ),
     "two attacks do the same harm": Case(
         losses({("shove", "none"): SHOVED, ("tug", "none"): SHOVED}),

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sim.evidence import Chain, Line, RunRecord
 from tests.records import addressed, make_inversion, make_record
 from threats import problems
@@ -71,11 +69,6 @@ def make_values(**changes: Any) -> dict[str, Any]:
 def make_design(**changes: Any) -> Design:
     """The design of ``make_values``."""
     return problems.design(make_values(**changes))
-
-
-def named_design(name: str) -> Design:
-    """A named design of the project."""
-    return problems.design(yaml.safe_load((DESIGNS / f"{name}.yaml").read_text(encoding="utf-8")))
 
 
 def pairs(

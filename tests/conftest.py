@@ -64,7 +64,8 @@ def plugins(kind: str) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that one process runs together first, so that none is left for the end.
+    """Put the files that take longest first, so that none is left for the end: those that name an
+    ``xdist_group``.
 
     Cases of attacks whose toolbox is not installed are skipped; `make toolbox` runs them.
     """
@@ -101,3 +102,9 @@ def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
         rates = TabLeak._rates
         monkeypatch.setattr(TabLeak, "_rates", lambda attack: rates(attack)[:FEW])
     return str(request.param)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without figures, for tests of what they state: drawing takes most of the time."""
+    monkeypatch.setattr("reports.page.drawings", lambda *_, **__: iter(()))

@@ -8,7 +8,9 @@ about) and the plug-in's fields, and return every result that the definition all
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import combinations, pairwise, product
+from operator import mul
 from typing import Any
 
 import mpmath as mp
@@ -33,14 +35,14 @@ def numbers(rows: np.ndarray) -> Rows:
 
 
 def dot(left: Sequence[Any], right: Sequence[Any]) -> Any:
-    return mp.fsum(a * b for a, b in zip(left, right, strict=True))
+    return mp.fdot(zip(left, right, strict=True))
 
 
 def length(row: Sequence[Any]) -> Any:
     return mp.sqrt(dot(row, row))
 
 
-def minus(left: Row, right: Row) -> Row:
+def minus(left: Sequence[Any], right: Sequence[Any]) -> Row:
     return [a - b for a, b in zip(left, right, strict=True)]
 
 
@@ -53,7 +55,7 @@ def apart(left: Row, right: Row) -> Any:
     return dot(gap, gap)
 
 
-def weighted(shares: Sequence[Any], rows: Rows) -> Row:
+def weighted(shares: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Row:
     return [dot(shares, column) for column in zip(*rows, strict=True)]
 
 
@@ -165,15 +167,8 @@ def monna(rounds: Rounds, n_hostile: int, root: str) -> Rows:
 
 def top(rows: Rows, weights: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Greatest weighted variance, and squared projections on all directions that share it."""
-    total = mp.fsum(weights)
-    center = times(1 / total, weighted(weights, rows))
-    gaps = [minus(row, center) for row in rows]
-    d = len(center)
-    covariance = mp.matrix(d, d)
-    for i, j in product(range(d), range(d)):
-        covariance[i, j] = (
-            mp.fsum(w * gap[i] * gap[j] for w, gap in zip(weights, gaps, strict=True)) / total
-        )
+    covariance, gaps = covariance_of(rows, weights)
+    d = len(covariance)
     if all(covariance[i, i] == 0 for i in range(d)):
         return mp.mpf(0), [mp.mpf(0)] * len(rows)
     values, vectors = mp.eigsy(covariance)
@@ -185,9 +180,25 @@ def top(rows: Rows, weights: Sequence[Any]) -> tuple[Any, list[Any]]:
     ]
 
 
+def covariance_of(rows: Rows, weights: Sequence[Any]) -> tuple[Any, Rows]:
+    """The weighted covariance, and the rows about their mean."""
+    total = mp.fsum(weights)
+    center = times(1 / total, weighted(weights, rows))
+    gaps = [minus(row, center) for row in rows]
+    columns = list(zip(*gaps, strict=True))
+    heavy = [list(map(mul, weights, column)) for column in columns]
+    return mp.matrix([[dot(one, other) / total for other in columns] for one in heavy]), gaps
+
+
+def spread(rows: Rows) -> Any:
+    """Greatest variance."""
+    covariance, _ = covariance_of(rows, [1] * len(rows))
+    return max(mp.eigsy(covariance, eigvals_only=True))
+
+
 def smea(rounds: Rounds, n_hostile: int) -> Rows:
     sets = list(combinations(rounds[-1], len(rounds[-1]) - n_hostile))
-    spreads = [top(list(used), [1] * len(used))[0] for used in sets]
+    spreads = [spread(list(used)) for used in sets]
     return [average(list(sets[first(spreads, 1)[0]]))]
 
 
@@ -223,38 +234,51 @@ def geometric_median(
     cancel, by Newton's method.
     """
     rows = rounds[-1]
-    held = [row for row in rows if length(pull(rows, row)) <= rows.count(row) * (1 + TIE)]
-    return held or [cancelled(rows)]
+    held = [
+        row for row in different(rows) if length(pull(rows, row)) <= rows.count(row) * (1 + TIE)
+    ]
+    return held or [cancelled(tuple(map(tuple, rows)))]
 
 
-def pull(rows: Rows, point: Row) -> Row:
+def different(rows: Rows) -> Rows:
+    return [row for i, row in enumerate(rows) if row not in rows[:i]]
+
+
+def pull(rows: Sequence[Sequence[Any]], point: Row) -> Row:
     gaps = [minus(row, point) for row in rows if row != point]
     units = [times(1 / length(gap), gap) for gap in gaps] or [[mp.mpf(0)] * len(point)]
     return [mp.fsum(column) for column in zip(*units, strict=True)]
 
 
-def cancelled(rows: Rows) -> Row:
+@cache  # variants of a rule ask for the same rows
+def cancelled(rows: Sequence[Sequence[Any]]) -> Row:
     point = [middle(column) + length(rows[0]) / 10**20 for column in zip(*rows, strict=True)]
     for _ in range(200):
-        gaps = [minus(row, point) for row in rows]
-        nearness = [1 / length(gap) for gap in gaps]
+        nearness = [1 / length(minus(row, point)) for row in rows]
         weiszfeld = times(1 / mp.fsum(nearness), weighted(nearness, rows))
-        point = newton(rows, weiszfeld)
-        if length(pull(rows, point)) < mp.mpf(10) ** -40:
+        point, left = newton(rows, weiszfeld)
+        if length(left) < mp.mpf(10) ** -40:
             return point
     raise AssertionError("the oracle does not converge")
 
 
-def newton(rows: Rows, point: Row) -> Row:
-    d = len(point)
-    curvature = mp.zeros(d)
-    for gap in (minus(row, point) for row in rows):
-        size = length(gap)
-        curvature += (mp.eye(d) - mp.matrix(gap) * mp.matrix(gap).T / size**2) / size
-    step = list(mp.lu_solve(curvature, mp.matrix(pull(rows, point))))
-    while dot(pull(rows, [a + b for a, b in zip(point, step, strict=True)]), step) < 0:
+def newton(rows: Sequence[Sequence[Any]], point: Row) -> tuple[Row, Row]:
+    """The next point, and the pull there."""
+    gaps = [minus(row, point) for row in rows]
+    nearness = [1 / length(gap) for gap in gaps]
+    units = [times(near, gap) for near, gap in zip(nearness, gaps, strict=True)]
+    columns, total = list(zip(*units, strict=True)), mp.fsum(nearness)
+    shares = [list(map(mul, nearness, column)) for column in columns]
+    curvature = mp.matrix([[-dot(one, other) for other in columns] for one in shares])
+    for i in range(len(point)):
+        curvature[i, i] += total
+    step = list(mp.lu_solve(curvature, mp.matrix([mp.fsum(column) for column in columns])))
+    while True:
+        reached = [a + b for a, b in zip(point, step, strict=True)]
+        left = pull(rows, reached)
+        if dot(left, step) >= 0:
+            return reached, left
         step = times(mp.mpf(1) / 2, step)
-    return [a + b for a, b in zip(point, step, strict=True)]
 
 
 def rfa(rounds: Rounds, n_hostile: int, nu: float, steps: int, start: str, weighting: str) -> Rows:
@@ -424,9 +448,7 @@ def clipped_clustering(rounds: Rounds) -> Rows:
     rows = rounds[-1]
     clipped = clipped_to_median(rows, [length(row) for one in rounds for row in one])
     found = []
-    for clusters in joined(
-        frozenset(frozenset([i]) for i in range(len(rows))), leveled(rows), set()
-    ):
+    for clusters in joined(frozenset(frozenset([i]) for i in range(len(rows))), leveled(rows)):
         larger = max(sorted(clusters, key=min), key=len)
         found.append(average([clipped[i] for i in larger]))
     return found
@@ -435,22 +457,28 @@ def clipped_clustering(rounds: Rounds) -> Rows:
 Clusters = frozenset[frozenset[int]]
 
 
-def joined(clusters: Clusters, gaps: list[list[Any]], seen: set[Clusters]) -> Iterator[Clusters]:
+def joined(clusters: Clusters, gaps: list[list[Any]]) -> Iterator[Clusters]:
     """Every pair of clusters that average linkage may end with; of pairs that tie each is tried."""
-    if clusters in seen or len(seen) > 3000:
-        return
-    seen.add(clusters)
-    if len(clusters) == 2:
-        yield clusters
-        return
-    pairs = list(combinations(clusters, 2))
-    means = [
-        mp.fsum(gaps[i][j] for i, j in product(*pair)) / (len(pair[0]) * len(pair[1]))
-        for pair in pairs
-    ]
-    for place, (left, right) in zip(places(means), pairs, strict=True):
-        if place == 0:
-            yield from joined(clusters - {left, right} | {left | right}, gaps, seen)
+    seen = set[Clusters]()
+
+    @cache  # most pairs stand in many of the ways to join
+    def mean_gap(left: frozenset[int], right: frozenset[int]) -> Any:
+        return mp.fsum(gaps[i][j] for i, j in product(left, right)) / (len(left) * len(right))
+
+    def ends(clusters: Clusters) -> Iterator[Clusters]:
+        if clusters in seen or len(seen) > 3000:
+            return
+        seen.add(clusters)
+        if len(clusters) == 2:
+            yield clusters
+            return
+        pairs = list(combinations(sorted(clusters, key=min), 2))
+        means = [mean_gap(*pair) for pair in pairs]
+        for place, (left, right) in zip(places(means), pairs, strict=True):
+            if place == 0:
+                yield from ends(clusters - {left, right} | {left | right})
+
+    yield from ends(clusters)
 
 
 # --- steps: rows to rows

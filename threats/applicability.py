@@ -1,4 +1,4 @@
-"""Which threats bear on which elements of a design, by which adversaries: powers decide.
+"""The threats that bear on each element of a design, and by which adversaries: powers decide.
 
 What does not apply keeps its reason as a code, so that nobody has to guess why a row is not there.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
+from threats import named
 from threats.catalog import Alternatives, Catalog, Fact, Threat
+from threats.powers import Place, Power
 from threats.system import Adversary, Component, Design
 
 ANYBODY: Final = "anybody"  # in a row's id: no adversary of the design is needed
@@ -56,7 +58,7 @@ class Excluded(Fact):
 
 
 def applicable(design: Design, catalog: Catalog) -> tuple[list[Subject], list[Excluded]]:
-    """What applies to a design, in the order of the catalog, and what does not."""
+    """The threats that apply to a design, in the order of the catalog, and those that do not."""
     subjects: list[Subject] = []
     excluded: list[Excluded] = []
     for threat in catalog.threats:
@@ -87,7 +89,7 @@ def _of_threat(threat: Threat, design: Design, catalog: Catalog) -> Iterator[Sub
         for element in elements:
             yield Subject(threat=threat.id, element=element, adversary=ANYBODY, attacks=())
         if not elements:
-            reason = f"the design has no {_listed(threat.where)}"
+            reason = f"the design has none of these: {_listed(threat.where)}"
             yield Excluded(threat=threat.id, adversary=ANYBODY, code="element", reason=reason)
         return
     for adversary in design.adversaries:
@@ -100,13 +102,15 @@ def _of_adversary(
     elements = _elements(threat, adversary, design)
     refusal: tuple[Code, str] | None = None
     if not within(powers, adversary):
-        ways = " or ".join(" with ".join(one) for one in powers)
-        refusal = "powers", f"it takes {ways}, and {adversary.id} does not declare that"
+        ways = ", or to ".join(named.powers(one) for one in _least(powers))
+        text = f"it takes the power to {ways}, and {adversary.id} does not declare that"
+        refusal = "powers", text
     elif adversary.coalition_max < threat.parties:
-        few = f"coalition_max is {adversary.coalition_max}"
-        refusal = "parties", f"it takes {threat.parties} that act together, and {few}"
+        few = f"{adversary.id} declares at most {adversary.coalition_max} (coalition_max)"
+        refusal = "parties", f"it takes {threat.parties} parties that act together, and {few}"
     elif not elements:
-        refusal = "place", f"it strikes {_listed(threat.where)}, and {adversary.id} is at none"
+        strikes = f"it strikes {_listed(threat.where)}"
+        refusal = "place", f"{strikes}, and {adversary.id} is at none of them"
     if refusal is not None:
         code, reason = refusal
         yield Excluded(threat=threat.id, adversary=adversary.id, code=code, reason=reason)
@@ -139,5 +143,10 @@ def _crosses(design: Design, start: str, end: str) -> bool:
     return one.zone != design.component(end).zone
 
 
-def _listed(places: tuple[str, ...]) -> str:
-    return " or ".join(place.replace("_", " ") for place in places)
+def _least(powers: Alternatives) -> list[tuple[Power, ...]]:
+    """The alternatives that hold no other one, so that more is not asked for than is needed."""
+    return [one for one in powers if not any(set(other) < set(one) for other in powers)]
+
+
+def _listed(places: tuple[Place, ...]) -> str:
+    return " or ".join(map(named.place, places))

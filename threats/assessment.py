@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from sim.evidence import Chain
 from sim.evidence.controls import NONE
+from sim.types import Node
 from threats import levels
 from threats.applicability import (
     ANYBODY,
@@ -22,7 +23,7 @@ from threats.applicability import (
     applicable,
     kind_of,
 )
-from threats.catalog import Catalog, Fact, Status, Threat
+from threats.catalog import Catalog, Cited, Fact, Status, Threat, provisions
 from threats.cells import Cell, cells
 from threats.consistency import UNDEFENDED
 from threats.criteria import Judged, Outcome, by_reason, judge
@@ -39,7 +40,7 @@ VERDICT: Final = "verdict"  # what a decision about the whole names in place of 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an assessment expects of its runs.
+    """The runs that an assessment expects.
 
     ``labels``: how the runs name the defense of each stack, where that is not ``Stack.defense``.
     ``needed``: attacks that have to be tried, by threat and adversary; those that are not there are
@@ -76,7 +77,7 @@ class Range(Fact):
 
 
 class DecisionField(Fact):
-    """What a named person decided, or that nobody has."""
+    """The decision of a named person, or that nobody has decided."""
 
     decision: Literal["accept", "mitigate", "transfer", "avoid"] | None
     """The decision; None where nobody has decided."""
@@ -155,8 +156,8 @@ class RegisterRow(Fact):
     """Techniques of MITRE ATLAS, with the release."""
     nist_aml: tuple[str, ...]
     """Entries of NIST AI 100-2."""
-    hipaa: tuple[str, ...]
-    """Provisions of HIPAA that the result may bear on."""
+    hipaa: tuple[Cited, ...]
+    """Provisions of HIPAA that the result may bear on, each with its title, and how and why."""
     ai_rmf: tuple[str, ...]
     """Subcategories of NIST AI 100-1."""
     aisvs: tuple[str, ...]
@@ -194,7 +195,7 @@ def assess(
     on: datetime.date | None = None,
     stack: str | None = None,
 ) -> Assessment:
-    """What ``chain`` shows of a design.
+    """The assessment of a design from the evidence of ``chain``.
 
     ``claims``: for each claim that was stated, the bytes of evidence at that time. ``on``: the day
     on which decisions are in force or over; today. ``stack``: in place of the declared one.
@@ -370,7 +371,7 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
         initiation = of.design.adversary(subject.adversary).initiation.level
         before = _range(found.initial, initiation)
         after = _range(adjusted, initiation)
-    untested = [] if found.cells else [threat.untested.reason]
+    untested = [] if found.cells or lacking else [threat.untested.reason]
     has = tuple(one.id for one in stack.controls if one.id in threat.mitigations)
     id_ = row_id(subject, of.stack)
     return RegisterRow(
@@ -487,7 +488,7 @@ def _sources(statements: Iterable[Statement]) -> tuple[Source, ...]:
     return tuple(found.values())
 
 
-def _references(threat: Threat, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+def _references(threat: Threat, catalog: Catalog) -> Node:
     pin = catalog.taxonomies.atlas.release
     return {
         "stride": threat.stride,
@@ -497,7 +498,7 @@ def _references(threat: Threat, catalog: Catalog) -> dict[str, tuple[str, ...]]:
             f"{one.id}@{pin}" + (" (near)" if one.fit == "near" else "") for one in threat.atlas
         ),
         "nist_aml": threat.nist_aml,
-        "hipaa": tuple(f"{one.cite} ({one.relevance})" for one in threat.hipaa),
+        "hipaa": tuple(provisions(threat, catalog)),
         "ai_rmf": threat.ai_rmf,
         "aisvs": threat.aisvs,
     }
@@ -612,15 +613,17 @@ def _questions(rows: Sequence[RegisterRow], judged: Sequence[Judged], of: _Of) -
         if asset.phi == "assumed_yes":
             yield f"Whether {asset.id} holds health information of persons is assumed, not known."
     stack = design.stack(of.stack)
+    titles = {one.id: one.title for one in of.catalog.taxonomies.mitigations.entries}
     if stack.defense != NONE and not stack.controls:
         yield f"Nobody is declared to enforce the stack {stack.id}: who makes sure of it?"
     for control in stack.controls:
         if control.enforced_by == "app":
-            yield f"{control.id} is enforced by the uploaded app: who checks that app?"
+            title = titles[control.id]
+            yield f"{title} ({control.id}) is enforced by the uploaded app: who checks that app?"
     for row in rows:
         if row.kind == "threat" and row.status != "measured":
             why = "; ".join(row.reasons)
-            yield f"{row.id} is {row.status.replace('_', ' ')}: {why}"
+            yield f"{row.name} ({row.id}) is {row.status.replace('_', ' ')}: {why}."
     for row in rows:
         if row.kind == "threat" and row.stride_beyond == row.stride:
             kind = kind_of(design, row.element)

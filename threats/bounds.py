@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, t
+from scipy.special import betaincinv, stdtrit  # scipy.stats has the same, and loads far longer
 
 from sim.evidence.metrics import Range
 
@@ -53,8 +53,8 @@ def exact(successes: float, n: float, alpha: float = ALPHA) -> Bounds:
     >>> round(exact(0, 59).upper, 4)
     0.0495
     """
-    lower = float(beta.ppf(alpha, successes, n - successes + 1)) if successes > 0 else 0.0
-    upper = float(beta.ppf(1 - alpha, successes + 1, n - successes)) if successes < n else 1.0
+    lower = float(betaincinv(successes, n - successes + 1, alpha)) if successes > 0 else 0.0
+    upper = float(betaincinv(successes + 1, n - successes, 1 - alpha)) if successes < n else 1.0
     return Bounds(lower, upper)
 
 
@@ -98,7 +98,7 @@ def of_mean(values: Sequence[float], reach: Range, alpha: float = ALPHA) -> Boun
         return Bounds(*reach)
     mean = math.fsum(values) / n
     error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
-    half = float(t.ppf(1 - alpha, n - 1)) * error
+    half = float(stdtrit(n - 1, 1 - alpha)) * error
     return Bounds(max(reach.low, mean - half), min(reach.high, mean + half))
 
 
@@ -131,7 +131,7 @@ def _largest(
     misses = effective - hits
     open_ = misses > 1e-9
     bounds = np.ones(len(rates))
-    bounds[open_] = beta.ppf(1 - alpha, hits[open_] + 1, misses[open_])
+    bounds[open_] = betaincinv(hits[open_] + 1, misses[open_], 1 - alpha)
     return float(bounds.max())
 
 
@@ -145,6 +145,6 @@ def _effective(rates: NDArray[np.float64], n: int, alpha: float) -> NDArray[np.f
     spread = variance > 1e-15
     alike = np.full(len(rates), float(n))
     alike[spread] = mean[spread] * (1 - mean[spread]) / variance[spread]
-    few = float(t.ppf(1 - alpha, n - 1) / t.ppf(1 - alpha, seeds - 1))
+    few = float(stdtrit(n - 1, 1 - alpha) / stdtrit(seeds - 1, 1 - alpha))
     effective: NDArray[np.float64] = np.minimum(alike, n) * few**2
     return effective

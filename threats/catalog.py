@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final, Literal
@@ -22,6 +21,7 @@ Status = Literal[
 ]
 Control = Literal["attack_free", "undefended"]
 Shown = Literal["harm", "no_harm", "not_decided"]  # what the runs of a row show
+Relevance = Literal["direct", "indirect", "conditional", "contextual"]
 Violation = Literal["integrity", "availability", "confidentiality", "privacy", "fairness"]
 Alternatives = tuple[tuple[Power, ...], ...]  # of powers, each of which is enough
 
@@ -98,7 +98,7 @@ class Provision(Fact):
     """
 
     cite: str
-    relevance: Literal["direct", "indirect", "conditional", "contextual"]
+    relevance: Relevance
     why: str
     condition: str = ""
 
@@ -206,7 +206,7 @@ class Catalog(Fact):
     answers: tuple[Answer, ...]
 
     def powers_of(self, threat: Threat) -> Alternatives:
-        """What an adversary must be able to do, each alternative enough; empty: nothing."""
+        """The powers that an adversary must have, each alternative enough; empty: nothing."""
         if not threat.attacks:
             return threat.powers
         found = (powers for name in threat.attacks for powers in self.attack(name).powers)
@@ -252,24 +252,27 @@ def check(data: Node) -> Catalog:
     return catalog
 
 
-@dataclass(frozen=True)
-class Cited:
+class Cited(Fact):
     """A provision with its title, how it bears on a threat, why, and on what condition."""
 
     cite: str
+    """The section of 45 CFR."""
     title: str
-    relevance: str
-    why: str
+    """The section's title."""
+    relevance: Relevance
+    """``direct``: it speaks of what the threat does; ``indirect``: of something that it may lead
+    to; ``conditional``: only if the condition holds; ``contextual``: part of the surroundings.
+    """
     condition: str
+    """The fact without which it does not bear on the threat; empty unless it is conditional."""
+    why: str
+    """The reason."""
 
 
 def provisions(threat: Threat, catalog: Catalog) -> list[Cited]:
     """The provisions of HIPAA that may bear on a threat, with their titles."""
     titles = {entry.id: entry.title for entry in catalog.taxonomies.hipaa.entries}
-    return [
-        Cited(one.cite, titles[one.cite], one.relevance, one.why, one.condition)
-        for one in threat.hipaa
-    ]
+    return [Cited(title=titles[one.cite], **one.model_dump()) for one in threat.hipaa]
 
 
 def _check_claimed(catalog: Catalog) -> None:

@@ -7,7 +7,6 @@ was written anew as a whole; for that its last hash has to be compared with a co
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -44,7 +43,7 @@ class Planned(NamedTuple):
 def texts(
     design: Design, catalog: Catalog, planned: Iterable[Planned], drop: float
 ) -> dict[str, str]:
-    """What a design claims, by id: of each planned attack, and of each criterion.
+    """The claims of a design as texts, by id: of each planned attack, and of each criterion.
 
     ``drop``: the loss that counts as material in the runs. Of a threat with several metrics each is
     claimed, for nobody knows before the runs which of them they have.
@@ -82,7 +81,7 @@ def state(folder: Path, design: Design, claims: Mapping[str, str]) -> None:
 
 
 def stated(folder: Path) -> dict[str, int]:
-    """How many bytes of evidence there were when each claim of a folder was stated.
+    """The bytes of evidence that there were when each claim of a folder was stated.
 
     Raises ``InputError`` if the file is no chain of claims.
     """
@@ -103,9 +102,10 @@ def stated(folder: Path) -> dict[str, int]:
 def _lines(path: Path) -> list[bytes]:
     """The whole lines of a file; none of a file that is not there."""
     try:
-        with os.fdopen(files.opened(path), "rb") as file:
-            return [line for line in file if line.endswith(b"\n")]
+        content = files.content(path)
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InputError("folder", path.parent, f"expected {CLAIMS} to be a file") from error
+        expected = f"expected {CLAIMS} to be a file ({error.strerror})"
+        raise InputError("folder", path.parent, expected) from error
+    return [line + b"\n" for line in content.split(b"\n")[:-1]]

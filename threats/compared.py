@@ -1,4 +1,4 @@
-"""What two assessments state differently: of criteria, of rows of the register, of the designs.
+"""The differences between two assessments: of criteria, of rows of the register, of the designs.
 
 Criteria are matched by id and compared only where both ask the same; rows are matched by threat,
 element and adversary, whatever the stack is called.

@@ -24,7 +24,7 @@ WHOLE_VERDICT: Final = "verdict"  # what a decision may be about, beside a row
 
 
 class BrokenError(ValueError):
-    """What a check of a design found; ``place`` begins where the checked value is."""
+    """The finding of a check of a design; ``place`` begins where the checked value is."""
 
     def __init__(self, place: Place, value: object, expected: str) -> None:
         self.place = place

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sim.evidence import Line, RunRecord
+from sim import titles
+from sim.evidence import Line, RunRecord, written
 from sim.evidence.metrics import METRICS, Range
+from sim.evidence.written import at_most, count, listed
 from threats import bounds
 from threats.catalog import Fact, Measured, Threat
 from threats.cells import Cell
@@ -26,7 +28,7 @@ Figure = tuple[float, float, float]  # an estimate, and its bounds on either sid
 
 
 class Tried(Fact):
-    """What the runs of one attack show of a criterion."""
+    """The figures of a criterion in the runs of one attack."""
 
     attack: str
     """The name of the attack."""
@@ -90,7 +92,7 @@ class Judged(Fact):
 
     @property
     def shown(self) -> Tried | None:
-        """What the attack that decides showed; None without one."""
+        """The figures of the attack that decides; None without one."""
         return next((one for one in self.tried if one.attack == self.decisive), None)
 
 
@@ -146,7 +148,7 @@ def judge(
         stated=when(
             claimed(criterion)[0], (run.run for one in tried for run in one.runs), lines, claims
         ),
-        text=_sentence(criterion, outcome, decisive, undecided, len(tried)),
+        text=_sentence(criterion, threat, outcome, decisive, undecided, len(tried)),
         decisive=decisive.attack if decisive else None,
         reasons=undecided,
         tried=tuple(tried),
@@ -169,15 +171,17 @@ def measured_for(criterion: Criterion, threat: Threat) -> Measured:
 
 
 def by_reason(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Reasons, each once, with the attacks that it holds for.
+    """Reasons, each once, with the plain names of the attacks that it holds for.
 
-    >>> by_reason([("not run", "alie"), ("not run", "zero")])
-    ('not run: alie, zero',)
+    >>> by_reason([("not run", "alie"), ("not run", "sign_flip")])
+    ('not run (hidden shift and sign flipping)',)
     """
     found: dict[str, dict[str, None]] = {}
     for reason, attack in pairs:
         found.setdefault(reason, {})[attack] = None
-    return tuple(f"{reason}: {', '.join(attacks)}" for reason, attacks in found.items())
+    return tuple(
+        f"{reason} ({listed(map(titles.attack, attacks))})" for reason, attacks in found.items()
+    )
 
 
 def claimed(criterion: Criterion) -> tuple[str, str]:
@@ -187,7 +191,7 @@ def claimed(criterion: Criterion) -> tuple[str, str]:
 
 
 def wording(criterion: Criterion) -> str:
-    """What a criterion asks, in words.
+    """The wording of a criterion.
 
     >>> wording(Criterion(id="a", threat="THR-BYZ", adversary="x", metric="auroc", over="mean",
     ...                   loss_at_most=0.05, min_seeds=5))
@@ -212,9 +216,9 @@ def _tried(
     runs = [cell.runs[seed] for seed in acted(cell)]
     worst: Series | None = None
     if criterion.over == "rate" and criterion.bound[0] != "loss_at_most":
-        n_seeds, figure, outcome = _rate(criterion, runs, n_tests)
+        n_seeds, found, outcome = _rate(criterion, runs, n_tests)
     else:
-        worst, figure, outcome = _of_series(criterion, measured, cell, n_tests)
+        worst, found, outcome = _of_series(criterion, measured, cell, n_tests)
         n_seeds = len(worst.values) if worst else 0
     reasons = [
         *doubts(cell, measured, [run.seed for run in runs]),
@@ -224,14 +228,14 @@ def _tried(
     return Tried(
         attack=cell.attack,
         outcome=judged,
-        figure=figure[0] if figure else None,
-        lower=_finite(figure[1]) if figure else None,
-        upper=_finite(figure[2]) if figure else None,
+        figure=found[0] if found else None,
+        lower=_finite(found[1]) if found else None,
+        upper=_finite(found[2]) if found else None,
         hospital=worst.hospital if worst else None,
         seeds=tuple(run.seed for run in runs),
         n_trials=_n_trials(criterion.metric, runs),
         reasons=tuple(reasons),
-        text=_figures(criterion, cell, figure, worst, runs, judged),
+        text=_figures(criterion, cell, found, worst, runs, judged),
         runs=tuple(Source(run=run.run, line=lines[run.run].hash) for run in runs),
     )
 
@@ -244,7 +248,7 @@ def _too_few(criterion: Criterion, runs: Sequence[RunRecord], n_seeds: int) -> I
     what = METRICS[criterion.metric]
     needed = criterion.min_seeds
     if needed is not None and n_seeds < needed:
-        yield f"{n_seeds} seeds with a figure, {needed} needed"
+        yield f"{count(n_seeds, 'seed')} with a figure, {needed} needed"
     elif n_seeds < len(runs):
         yield f"{len(runs) - n_seeds} of {len(runs)} seeds have no {what.text} to compare"
     n_trials = _n_trials(criterion.metric, runs)
@@ -377,65 +381,68 @@ def _decisive(criterion: Criterion, tried: Sequence[Tried], outcome: Outcome) ->
 def _figures(
     criterion: Criterion,
     cell: Cell,
-    figure: Figure | None,
+    found: Figure | None,
     worst: Series | None,
     runs: Sequence[RunRecord],
     outcome: Outcome,
 ) -> str:
     """The figures of one attack, in words."""
     if not runs:
-        return f"{cell.attack} was run, and no seed of it counts."
+        return f"{titles.attack_first(cell.attack)} was run, and no seed of it counts."
     what = METRICS[criterion.metric].text
-    if figure is None:
-        return f"{cell.attack} was run, and no seed has a figure of {what}; runs {named(runs)}."
+    under = f"Under {titles.attack(cell.attack)}"
+    if found is None:
+        return f"{under} no seed has a figure of {what}; runs {named(runs)}."
     value = f"loss of {what}" if criterion.bound[0] == "loss_at_most" else what
-    count = f"{len(runs)} seeds"
+    value = f"mean {value}" if criterion.over == "mean" else value
+    tried = count(len(runs), "seed")
     if criterion.over == "rate":
-        count += f", {_n_trials(criterion.metric, runs)} {METRICS[criterion.metric].counted}"
-    estimate = figure[0]
+        tried += f", {_n_trials(criterion.metric, runs)} {METRICS[criterion.metric].counted}"
+    estimate = found[0]
     if not math.isfinite(estimate):
-        return f"Under {cell.attack} there is no {value} ({count}); runs {named(runs)}."
+        return f"{under} there is no {value} ({tried}); runs {named(runs)}."
     if criterion.over == "worst_seed":
         share = bounds.of_seeds(0, len(runs), alpha=criterion.alpha).upper
         return (
-            f"Under {cell.attack} the {value} of the worst seed was {estimate:.3f} ({count}; up to"
-            f" {share:.0%} of seeds may be worse); runs {named(runs)}."
+            f"{under} the {value} of the worst seed was {written.figure(estimate)} ({tried}; up to"
+            f" {at_most(share)} of seeds may be worse); runs {named(runs)}."
         )
     at = f" of {worst.hospital}" if worst and worst.hospital else ""
     if worst and worst.lost:
         at += f" (in {worst.lost} runs the attack left none, which counts as the worst)"
     return (
-        f"Under {cell.attack} the {value}{at} was {estimate:.3f}, with"
-        f" {100 * (1 - criterion.alpha):g} % confidence {_side(criterion, figure, outcome)}"
-        f" ({count}); runs {named(runs)}."
+        f"{under} the {value}{at} was {written.figure(estimate)}, with"
+        f" {100 * (1 - criterion.alpha):g} % confidence {_side(criterion, found, outcome)}"
+        f" ({tried}); runs {named(runs)}."
     )
 
 
-def _side(criterion: Criterion, figure: Figure, outcome: Outcome) -> str:
+def _side(criterion: Criterion, found: Figure, outcome: Outcome) -> str:
     """The bound that an outcome rests on; both where it is not decided."""
-    _, lower, upper = figure
+    _, lower, upper = found
     if outcome == "inconclusive":
         parts = []
         if math.isfinite(lower):
-            parts.append(f"at least {lower:.3f}")
+            parts.append(f"at least {written.figure(lower)}")
         if math.isfinite(upper):
-            parts.append(f"at most {upper:.3f}")
+            parts.append(f"at most {written.figure(upper)}")
         return f"each {' and '.join(parts) or 'without a bound'}"
     at_least = (outcome == "met") == (criterion.bound[0] == "at_least")
-    return f"at least {lower:.3f}" if at_least else f"at most {upper:.3f}"
+    return f"at least {written.figure(lower)}" if at_least else f"at most {written.figure(upper)}"
 
 
 def _sentence(
     criterion: Criterion,
+    threat: Threat,
     outcome: Outcome,
     decisive: Tried | None,
     reasons: Sequence[str],
     n_tried: int,
 ) -> str:
     asked = f"{criterion.id} asks that {wording(criterion)}"
-    against = f"under {criterion.threat} by {criterion.adversary}"
+    against = f"against the threat {threat.id} ({threat.name}) by {criterion.adversary}"
     found = {"met": "is met", "not_met": "is not met", "inconclusive": "is not decided"}[outcome]
-    attacks = f"{n_tried} attack" + ("" if n_tried == 1 else "s")
+    attacks = count(n_tried, "attack")
     figures = f" {decisive.text}" if decisive else ""
     why = f" Why it is not decided: {'; '.join(reasons)}." if reasons else ""
     return f"{asked} {against}. It {found} ({attacks} tried).{figures}{why}"

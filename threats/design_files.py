@@ -47,7 +47,7 @@ class DesignFile:
         return _refusal(self.path, self.lines, Problem(place, value, expected))
 
     def data(self) -> Path | None:
-        """Where the owner's records are; None where the design names none.
+        """The place of the owner's records; None where the design names none.
 
         Raises ``InputError`` for what is not there, and for what a link leads to outside the
         design's folder.

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from sim import titles
 from sim.evidence import RunRecord, intervals
 from sim.evidence.controls import NONE
-from sim.evidence.intervals import HARMED, WITHIN, Interval, Losses
-from sim.evidence.metrics import METRICS
-from sim.evidence.written import change, share, signed_points
+from sim.evidence.intervals import HARMED, LEAST_HARMED, LEAST_WITHIN, WITHIN, Interval, Verdict
+from sim.evidence.metrics import METRICS, is_material
+from sim.evidence.written import change, count, figure, ranges, share, signed_points
 from threats.catalog import Measured, Shown
 from threats.cells import Cell
 
-SEEDS_NEEDED = 3
+SEEDS_NEEDED = LEAST_WITHIN  # of a measurement that does not show harm
 
 
 def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
@@ -30,12 +30,29 @@ def stated(cell: Cell, metrics: Sequence[Measured]) -> Measured:
 def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None) -> list[str]:
     """Reasons why the runs of ``cell`` are no measurement, in words; empty if they are one.
 
-    At least ``SEEDS_NEEDED`` seeds need both controls and a figure, and no run may leave the attack
-    or the defense idle. An attack that achieves nothing undefended, or no more than where there was
-    nothing to find, shows nothing about a defense that it is compared with. Where more was inferred
-    than private training allows, the runs do not have the privacy that they state. ``counted``: the
-    seeds that count, where these are not those with both figures.
+    At least ``SEEDS_NEEDED`` seeds need both controls and a figure; harm is shown by
+    ``LEAST_HARMED``. No run may leave the attack or the defense idle. An attack that achieves
+    nothing undefended, or no more than where there was nothing to find, shows nothing about a
+    defense that it is compared with. Where more was inferred than private training allows, the runs
+    do not have the privacy that they state. ``counted``: the seeds that count, where these are not
+    those with both figures; of these ``SEEDS_NEEDED`` are needed.
     """
+    seeds = counted_seeds(cell, measured) if counted is None else counted
+    few = len(seeds) < SEEDS_NEEDED
+    if counted is None and len(seeds) >= LEAST_HARMED:
+        few = few and not _harms(cell, measured, seeds)
+    reasons = _void(cell)
+    if few:
+        return [
+            *reasons,
+            f"{_seeds(len(seeds))} with both controls, {SEEDS_NEEDED} needed",
+            *omissions(cell, measured),
+        ]
+    return [*reasons, *_no_better(cell, measured, seeds)]
+
+
+def _void(cell: Cell) -> list[str]:
+    """Why runs show nothing, however many there are."""
     attacks = {seed: run.engagement.attack_engaged for seed, run in cell.runs.items()}
     reasons = _idle("attack", attacks)
     if cell.defense != NONE:
@@ -46,19 +63,15 @@ def doubts(cell: Cell, measured: Measured, counted: Sequence[int] | None = None)
     }
     if exceeding:
         reasons.append(f"more was inferred than private training allows in {_listed(exceeding)}")
-    if counted is None:
-        counted = counted_seeds(cell, measured)
-    compared = measured.control == "undefended" and cell.defense != NONE
-    if len(counted) < SEEDS_NEEDED:
-        reasons += [
-            f"{_seeds(len(counted))} with both controls, {SEEDS_NEEDED} needed",
-            *omissions(cell, measured),
-        ]
-    elif compared and _is_rate(measured) and not _recovers(cell, counted, measured):
-        reasons.append("the attack recovered nothing even without the defense")
-    else:
-        reasons += _no_better_than_null(cell, counted, measured)
     return reasons
+
+
+def _no_better(cell: Cell, measured: Measured, seeds: Sequence[int]) -> list[str]:
+    """Why an attack that achieves nothing shows nothing of a defense."""
+    compared = measured.control == "undefended" and cell.defense != NONE
+    if compared and _is_rate(measured) and not _recovers(cell, seeds, measured):
+        return ["the attack found nothing even without the defense"]
+    return _no_better_than_null(cell, seeds, measured)
 
 
 def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -> list[str]:
@@ -75,7 +88,7 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
     if tried_at_chance != tried:
         return [f"no {METRICS[null].text}"]
     if 0 < found <= at_chance:
-        return [f"the {METRICS[null].text} is no smaller"]
+        return [f"its figure is no larger than the {METRICS[null].text}"]
     return []
 
 
@@ -100,25 +113,63 @@ def _no_better_in_the_mean(
         return [f"no {METRICS[null].text}"]
     lower = METRICS[metric].harm == "lower"
     further = sum(at_chance) > sum(found) if lower else sum(found) > sum(at_chance)
-    return [] if further else [f"the {METRICS[null].text} is no {'larger' if lower else 'smaller'}"]
+    if further:
+        return []
+    return [f"its figure is no {'smaller' if lower else 'larger'} than the {METRICS[null].text}"]
 
 
 def omissions(cell: Cell, measured: Measured) -> list[str]:
     """The seeds of ``cell`` that do not count, and why."""
     where = "" if measured.beside else " in the run or its control"
+    if _may_be_undefined(measured):
+        where = " in the control"
     no_control = "no run without the defense in which the attack did something"
     no_figure = f"no {METRICS[measured.metric].text}{where}"
     lacking = {
         "no run without the attack": cell.runs.keys() - cell.attack_free.keys(),
         no_control: cell.runs.keys() - cell.undefended.keys(),
-        no_figure: {seed for seed in cell.runs if _lacks_figure(cell, seed, measured)},
+        no_figure: {seed for seed in cell.runs if _uncounted(cell, seed, measured)},
     }
     return [f"{what} for {_listed(seeds)}" for what, seeds in lacking.items() if seeds]
 
 
 def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
-    """Seeds with both controls, and with a figure in the run and in the control to compare with."""
-    return [seed for seed in cell.controlled if pair(cell, seed, measured) is not None]
+    """Seeds with both controls, and with a figure in the run and in the control to compare with.
+
+    Where the figure is a score of the model, a run without one counts: it lost more than any figure
+    shows.
+    """
+    return [seed for seed in cell.controlled if not _uncounted(cell, seed, measured)]
+
+
+def _may_be_undefined(measured: Measured) -> bool:
+    """Whether the figure is a score of a model, which an attack may leave without one."""
+    scored = METRICS[measured.metric].basis == "seeds" and not measured.beside
+    return scored and measured.control == "attack_free"
+
+
+def _uncounted(cell: Cell, seed: int, measured: Measured) -> bool:
+    """Whether a figure is missing, in the run or in the control that is there."""
+    if not _may_be_undefined(measured):
+        return _lacks_figure(cell, seed, measured)
+    control = controls(cell, measured).get(seed)
+    return control is not None and control.value(measured.metric) is None
+
+
+def _harms(cell: Cell, measured: Measured, seeds: Sequence[int]) -> bool:
+    """Whether these seeds show harm, by the rule of ``intervals.verdict``.
+
+    A record that was recovered is harm, and so are rounds skipped beyond those of the control; with
+    fewer seeds than ``SEEDS_NEEDED``, beyond those of each seed's control.
+    """
+    if not _is_rate(measured) or measured.beside:
+        return _lost(cell, measured, seeds).verdict == HARMED
+    n, _ = _counts(cell.runs, seeds, measured.metric)
+    if METRICS[measured.metric].basis == "trials":
+        return n > 0
+    if len(seeds) < SEEDS_NEEDED:
+        return all(after > before for after, before in _pairs(cell, measured, seeds))
+    return n > _counts(controls(cell, measured), seeds, measured.metric)[0]
 
 
 def finding(cell: Cell, measured: Measured) -> str:
@@ -138,62 +189,72 @@ def finding(cell: Cell, measured: Measured) -> str:
 
 
 def shown(cell: Cell, measured: Measured) -> Shown:
-    """What ``cell`` shows beside its figure: a figure alone states nothing good and nothing bad.
+    """The sentence beside the figure of ``cell``: a figure alone states neither good nor bad.
 
-    Harm is shown by a loss whose verdict is harm, by a record that was recovered and by rounds
-    skipped beyond those of the control. No harm is shown only where an interval ends below the
-    material loss; anything else is not decided, and so is everything where there are doubts.
+    No harm is shown only where an interval ends below the material loss and no seed is left out;
+    anything else but harm is not decided, and so is everything where there are doubts. A record
+    that was recovered needs no further seed.
     """
-    if doubts(cell, measured):
-        return "not_decided"
     seeds = counted_seeds(cell, measured)
-    drop = _drop(cell, seeds)
-    if measured.beside or METRICS[measured.metric].basis == "seeds":
-        found = _excess(cell, measured, seeds) if measured.beside else _loss(cell, measured, seeds)
-        if found.losses.verdict == HARMED:
-            return "harm"
-        within = found.losses.verdict == WITHIN and len(seeds) == len(cell.runs)
-        return "no_harm" if within else "not_decided"
-    n, of = _counts(cell.runs, seeds, measured.metric)
-    alone = 0
-    if METRICS[measured.metric].basis == "clusters":
-        alone = _counts(controls(cell, measured), seeds, measured.metric)[0]
-    if n > alone:
+    if doubts(cell, measured):
+        fact = METRICS[measured.metric].basis == "trials" and seeds and not _void(cell)
+        harm = fact and not _no_better(cell, measured, seeds) and _harms(cell, measured, seeds)
+        return "harm" if harm else "not_decided"
+    if _harms(cell, measured, seeds):
         return "harm"
-    return "no_harm" if intervals.rate_interval(n, of).high <= drop else "not_decided"
+    if _is_rate(measured) and not measured.beside:
+        n, of = _counts(cell.runs, seeds, measured.metric)
+        within = intervals.rate_interval(n, of).high <= _drop(cell, seeds)
+    else:
+        within = _lost(cell, measured, seeds).verdict == WITHIN and len(seeds) == len(cell.runs)
+    return "no_harm" if within else "not_decided"
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The losses of seeds, and the interval of the change in harm's way or against it."""
+class _Lost:
+    """What seeds lost, in harm's way, and what that shows by ``intervals.verdict``.
 
-    interval: Interval
-    losses: Losses
+    ``losses``: of the seeds with a figure. ``interval``: of their mean, None below two.
+    ``n_undefined``: seeds without a figure, whose control has one.
+    """
+
+    losses: list[float]
+    interval: Interval | None
+    n_undefined: int
+    drop: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """What they show."""
+        return intervals.verdict(self.losses, self.interval, self.drop, self.n_undefined)
+
+    @property
+    def n_material(self) -> int:
+        """Seeds with a figure that lost the material drop."""
+        return sum(is_material(one, self.drop) for one in self.losses)
+
+    @property
+    def mean(self) -> float:
+        """The mean loss of the seeds with a figure, at least one."""
+        return sum(self.losses) / len(self.losses)
 
 
-def _loss(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Found:
-    """The losses by a figure's change against the control; the interval is that of the change."""
+def _lost(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Lost:
+    """The losses of seeds: by how much a figure changed, or is larger than the one beside it."""
     pairs = _pairs(cell, measured, seeds)
-    changes = [after - before for after, before in pairs]
-    interval = intervals.change_interval(changes, [before for _, before in pairs])
-    assert interval is not None
-    sign = _sign(measured)
-    turned = Interval(*sorted((sign * interval.low, sign * interval.high)))
+    after = [one for one, _ in pairs]
+    before = [other for _, other in pairs]
     drop = _drop(cell, seeds)
-    return _Found(interval, intervals.losses([sign * one for one in changes], turned, drop))
-
-
-def _excess(cell: Cell, measured: Measured, seeds: Sequence[int]) -> _Found:
-    """The losses by how much a rate is larger than the one beside it, and the interval of that."""
-    pairs = _pairs(cell, measured, seeds)
-    success = [after for after, _ in pairs]
-    alone = [before for _, before in pairs]
-    outcomes = [cell.runs[seed].outcome(measured.metric) for seed in seeds]
-    counts = [one.n or 0 for one in outcomes if one is not None]
-    interval = intervals.excess_interval(success, alone, counts)
-    assert interval is not None
-    differences = [one - other for one, other in pairs]
-    return _Found(interval, intervals.losses(differences, interval, _drop(cell, seeds)))
+    changes = [one - other for one, other in pairs]
+    if measured.beside:
+        outcomes = [cell.runs[seed].outcome(measured.metric) for seed in seeds]
+        counts = [one.n or 0 for one in outcomes if one is not None]
+        return _Lost(changes, intervals.excess_interval(after, before, counts), 0, drop)
+    interval = intervals.change_interval(changes, before)
+    if _sign(measured) < 0:
+        changes = [-one for one in changes]
+        interval = None if interval is None else Interval(-interval.high, -interval.low)
+    return _Lost(changes, interval, len(seeds) - len(pairs), drop)
 
 
 def _sign(measured: Measured) -> int:
@@ -231,19 +292,25 @@ def _changed(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     """A figure with an interval over seeds, as its change against the control."""
     metric = METRICS[measured.metric]
     sign = _sign(measured)
-    drop = _drop(cell, seeds)
-    loss = _loss(cell, measured, seeds)
-    interval = loss.interval
-    found = loss.losses
+    found = _lost(cell, measured, seeds)
     verb = "lost" if metric.harm == "lower" else "gained"
-    n = _seeds(len(seeds))
-    verdict = _verdict(found, len(seeds) < len(cell.runs), "harm is shown")
+    n = _seeds(len(found.losses))
+    verdict = _verdict(found, len(seeds), len(cell.runs), "harm is shown")
+    if not found.losses:
+        return (
+            f"{_by(cell, seeds)} left no {metric.text} in any of {_seeds(len(seeds))}: {verdict}."
+        )
+    bounds = "no interval"
+    if found.interval is not None:
+        low, high = sorted(sign * one for one in found.interval)
+        bounds = f"95 % interval {change(low)} to {change(high)}"
+    more = f"; no {metric.text} in {_seeds(found.n_undefined)} more"
     return (
         f"{_by(cell, seeds)} changed the {metric.text} by {change(sign * found.mean)}"
-        f" (95 % interval {change(interval.low)} to {change(interval.high)}, {n},"
-        " each against its own run without the attack);"
-        f" {found.n_material} of {n} {verb} {drop:g} or more,"
-        f" the largest change {change(sign * found.worst)}: {verdict}."
+        f" ({bounds}, {n}, each against its own run without the attack);"
+        f" {found.n_material} of {n} {verb} {found.drop:g} or more,"
+        f" the largest change {change(sign * max(found.losses))}"
+        f"{more if found.n_undefined else ''}: {verdict}."
     )
 
 
@@ -252,26 +319,25 @@ def _beside(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     pairs = _pairs(cell, measured, seeds)
     success = [after for after, _ in pairs]
     alone = [before for _, before in pairs]
-    drop = _drop(cell, seeds)
-    excess = _excess(cell, measured, seeds)
-    interval = excess.interval
-    found = excess.losses
+    found = _lost(cell, measured, seeds)
+    interval = found.interval
+    assert interval is not None
     n = _seeds(len(seeds))
     if measured.control == "undefended":
         return _beyond_alone(cell, measured, found, interval, seeds)
-    verdict = _verdict(found, len(seeds) < len(cell.runs), "it is shown to work")
+    verdict = _verdict(found, len(seeds), len(cell.runs), "it is shown to work")
     return (
         f"{_by(cell, seeds)} put {share(sum(success) / len(seeds))} of marked patients into the"
         f" attacker's class, {share(sum(alone) / len(seeds))} in the same runs without the attack:"
         f" {signed_points(found.mean)} points beyond false triggers"
         f" (95 % interval {signed_points(interval.low)} to {signed_points(interval.high)}, {n});"
-        f" in {found.n_material} of {n} {100 * drop:g} points or more,"
-        f" at most {signed_points(found.worst)}: {verdict}."
+        f" in {found.n_material} of {n} {100 * found.drop:g} points or more,"
+        f" at most {signed_points(max(found.losses))}: {verdict}."
     )
 
 
 def _beyond_alone(
-    cell: Cell, measured: Measured, found: Losses, interval: Interval, seeds: Sequence[int]
+    cell: Cell, measured: Measured, found: _Lost, interval: Interval, seeds: Sequence[int]
 ) -> str:
     """A figure beside what needs no attack, and, of a defended cell, the same without a defense."""
     beside = measured.beside
@@ -282,9 +348,9 @@ def _beyond_alone(
             sum(runs[seed].value(metric) or 0.0 for seed in seeds) / len(seeds)
             for metric in (measured.metric, beside)
         ]
-        return f"{values[0]:.3f} beside {values[1]:.3f}"
+        return f"{figure(values[0])} beside {figure(values[1])}"
 
-    verdict = _verdict(found, len(seeds) < len(cell.runs), "more than a guess is shown")
+    verdict = _verdict(found, len(seeds), len(cell.runs), "more than a guess is shown")
     text = (
         f"{_named(cell)}: {METRICS[measured.metric].text}, beside {METRICS[beside].text}:"
         f" {both(cell.runs)}, {change(found.mean)}"
@@ -296,13 +362,13 @@ def _beyond_alone(
     return f"{text}; without the defense {both(cell.undefended)}."
 
 
-def _verdict(found: Losses, lacking: bool, harm: str) -> str:
-    """The verdict in words: no loss is shown only if no seed lacks a figure."""
+def _verdict(found: _Lost, n: int, n_runs: int, harm: str) -> str:
+    """The verdict on ``n`` seeds in words: no loss is shown only if no run is left out."""
     if found.verdict == HARMED:
         return harm
-    if found.verdict == WITHIN and not lacking:
+    if found.verdict == WITHIN and n == n_runs:
         return WITHIN
-    return f"whether it does harm is not decided with {_seeds(found.n)}"
+    return f"whether it does harm is not decided with {_seeds(n)}"
 
 
 def _drop(cell: Cell, seeds: Sequence[int]) -> float:
@@ -322,10 +388,7 @@ def _by(cell: Cell, seeds: Sequence[int]) -> str:
 
 
 def _named(cell: Cell) -> str:
-    """The plain name of the attack as the first word of a sentence; a typed name stays."""
-    name = titles.attack(cell.attack)
-    known = titles.explained("attack", cell.attack)
-    return name[:1].upper() + name[1:] if known else name
+    return titles.attack_first(cell.attack)
 
 
 def _skipped(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
@@ -383,9 +446,9 @@ def _idle(what: str, engaged: dict[int, bool | None]) -> list[str]:
 
 
 def _listed(seeds: Iterable[int]) -> str:
-    names = [str(seed) for seed in sorted(seeds)]
-    return ("seed " if len(names) == 1 else "seeds ") + ", ".join(names)
+    found = sorted(seeds)
+    return f"seed{'' if len(found) == 1 else 's'} {ranges(found)}"
 
 
-def _seeds(count: int) -> str:
-    return f"{count} seed" + ("" if count == 1 else "s")
+def _seeds(n: int) -> str:
+    return count(n, "seed")

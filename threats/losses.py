@@ -1,4 +1,4 @@
-"""What an attack cost in each seed, against the control of that seed: the trials of a statement."""
+"""The loss of each seed under attack, against the seed's control: the trials of a statement."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def acted(cell: Cell) -> list[int]:
 
 
 def losses(cell: Cell, measured: Measured, hospital: str | None = None) -> Losses:
-    """What each seed lost of a metric, of the consortium or of one ``hospital``.
+    """The loss of each seed in a metric, of the consortium or of one ``hospital``.
 
     A seed whose control has no figure does not count.
     """

@@ -39,7 +39,7 @@ DISPUTED: Final = re.compile(
 
 
 class PlainError(Exception):
-    """What is wrong with a text, and in which line."""
+    """The problem of a text, and its line."""
 
     def __init__(self, problem: Problem, line: int) -> None:
         self.problem = problem

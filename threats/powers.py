@@ -1,4 +1,4 @@
-"""What an adversary may be able to do, and where in a system somebody can do it."""
+"""The powers that an adversary may have, and where in a system somebody can use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the values of a design: where, what stands there, and what was expected."""
+"""The problems of a design's values: where, what stands there, and what was expected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPECTED: Final[Mapping[str, str]] = {
 
 
 class Problem(NamedTuple):
-    """What is wrong with a design: where, what stands there, and what was expected."""
+    """A problem of a design: where, what stands there, and what was expected."""
 
     place: Place
     value: object
@@ -90,7 +90,7 @@ def _problem(details: Mapping[str, Any], values: JsonValue) -> Problem:
 
 
 def worded(details: Mapping[str, object]) -> str:
-    """What pydantic expected, in our words."""
+    """The words of this project for what pydantic expected."""
     message = str(details["msg"]).removeprefix("Value error, ")
     return (message[0].lower() + message[1:]).replace("input should be", "expected")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from sim.types import LEVELS, Level, Node
-from threats import bounds
+from threats import bounds, named
 from threats.applicability import Excluded, Subject, applicable, within
 from threats.catalog import Catalog, Fact
 from threats.claims import Planned
@@ -74,7 +74,7 @@ class Runs(Fact):
 
     @property
     def n_runs(self) -> int:
-        """How many runs they are together with their controls."""
+        """The number of runs, together with their controls."""
         return (len(self.attacks) + 1) * len(self.stacks) * len(self.seeds)
 
     def claimed(self) -> Iterator[Planned]:
@@ -239,7 +239,8 @@ def _unfit(attack: str, subject: Subject, design: Design, catalog: Catalog, fact
     has = design.adversary(subject.adversary).knowledge
     if LEVELS.index(needs) <= LEVELS.index(has):
         return ""
-    return f"it takes the knowledge {needs}, and {subject.adversary} declares {has}"
+    may = f"{subject.adversary} is declared to know {named.knows(has)}"
+    return f"it takes knowing {named.knows(needs)}, and {may}"
 
 
 def _untested(subject: Subject, attack: str | None, reason: str) -> Untested:

@@ -51,7 +51,7 @@ class Step:
 
     @property
     def shortfall(self) -> float:
-        """By how much the figures miss their bounds, over all criteria; 0 where none does."""
+        """The shortfall of the figures from their bounds, over all criteria; 0 where none does."""
         return sum(shortfall(one) for one in self.criteria)
 
     @property
@@ -67,7 +67,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found. ``complete``: whether it tried all that it had to before its time ended.
+    """The result of a search.
+
+    ``complete``: whether it tried all that it had to before its time ended.
 
     ``steps``: every change with what became of it. ``in_the_way``: ids of the criteria that no
     change was found to meet; empty if a change meets all, or if each is met by some change.
@@ -84,13 +86,13 @@ class Search:
 
     @property
     def nearest(self) -> Step | None:
-        """Of the changes that were judged, the one that comes nearest to all bounds."""
+        """The change, of those that were judged, that comes nearest to all bounds."""
         judged = [step for step in self.steps if step.criteria]
         return min(judged, key=lambda step: step.order, default=None)
 
 
 def shortfall(judged: Judged) -> float:
-    """By how much the worst figure of a criterion misses its bound.
+    """The shortfall of the worst figure of a criterion from its bound.
 
     Infinite where an attack left no figure, or none was tried.
     """
@@ -191,7 +193,7 @@ def _better(numbers: Sequence[int], steps: dict[int, Step]) -> list[int]:
 
 
 def summary(found: Search) -> Iterator[str]:
-    """What a search found, in sentences: what helps or what is in the way, and what was tried."""
+    """The result of a search in sentences: what helps or is in the way, and what was tried."""
     if found.smallest:
         names = ", ".join(f"{one.change.text} ({COSTS[one.change.cost]})" for one in found.smallest)
         verb = "meets" if len(found.smallest) == 1 else "each meets"

@@ -34,7 +34,7 @@ FIRST_DAY: Final = date(2024, 1, 1)
 
 
 def files() -> dict[str, bytes]:
-    """What ``wardround init`` writes, by name: the design, and the records that it names."""
+    """The files that ``wardround init`` writes, by name: the design, and its records."""
     design = resources.files(__package__) / "data" / "starter.yaml"
     return {DESIGN: design.read_bytes(), PATIENTS: patients()}
 

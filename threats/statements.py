@@ -12,14 +12,18 @@ from typing import Final, Literal
 
 import numpy as np
 
+from sim import titles
 from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.controls import NONE
 from sim.evidence.metrics import METRICS, is_material
+from sim.evidence.written import at_least, at_most, count, figure, share
 from sim.types import Level
 from threats import bounds, levels
+from threats import named as named_
 from threats.bounds import Rate
 from threats.catalog import Catalog, Fact, Measured, Threat
 from threats.cells import Cell
+from threats.consistency import UNDEFENDED
 from threats.findings import doubts, stated
 from threats.losses import Counts, Losses, acted, against_attack_free, counts, losses
 from threats.powers import Power
@@ -64,7 +68,7 @@ class Source(Fact):
 
 
 class Trials(Fact):
-    """What was tried how often."""
+    """The trials of an attack, and how often they were made."""
 
     unit: Unit
     """What is tried one by one."""
@@ -81,7 +85,7 @@ class Trials(Fact):
 
 
 class Magnitude(Fact):
-    """How large the harm was at its worst, on one of the consortium's scales."""
+    """The magnitude of the harm at its worst, on one of the consortium's scales."""
 
     kind: Kind
     """The kind of harm."""
@@ -94,7 +98,7 @@ class Magnitude(Fact):
 
 
 class Claim(Fact):
-    """What is claimed of an attack, before it is run. The same claim has the same id."""
+    """A claim about an attack, stated before the attack is run. The same claim has the same id."""
 
     threat: str
     """The threat's id."""
@@ -108,15 +112,17 @@ class Claim(Fact):
     """The metric that is claimed about."""
     text: str
     """The claim in words."""
+    material: float | None
+    """The loss that counts; None where records or updates are counted."""
 
     @property
     def id(self) -> str:
-        """The claim's id, which follows from its content."""
-        return "CL-" + digest(self.model_dump())
+        """The claim's id, which follows from its content, in whatever words."""
+        return "CL-" + digest(self.model_dump(exclude={"text"}))
 
 
 class Statement(Fact):
-    """What the runs of one attack show of a claim."""
+    """The statement on a claim from the runs of one attack."""
 
     id: str
     """The statement's id, EV-..."""
@@ -187,14 +193,16 @@ def claim(
     threat: Threat, adversary: Adversary, stack: str, attack: str, measured: Measured, drop: float
 ) -> Claim:
     """The claim that an attack works more often than very rarely; ``drop``: the material loss."""
-    text = f"With the stack {stack}, {attack} by {adversary.id} {_does(measured, drop)}"
+    where = "Without a defense" if stack == UNDEFENDED else f"With the stack {stack}"
+    text = f"{where}, {titles.attack(attack)} by {adversary.id} {_does(measured, drop)}"
     return Claim(
         threat=threat.id,
         adversary=adversary.id,
         stack=stack,
         attack=attack,
         metric=measured.metric,
-        text=f"{text} in at least {RARE:.0%} of {_units(measured)}.",
+        material=None if measured.is_counted else drop,
+        text=f"{text} in at least {share(RARE)} of {_units(measured)}.",
     )
 
 
@@ -209,7 +217,7 @@ def statement(
     claims: Mapping[str, int],
     needed: int = ENOUGH,
 ) -> Statement | None:
-    """What a cell's runs show of a threat; None if no seed of it counts.
+    """The statement on a threat from a cell's runs; None if no seed of it counts.
 
     ``claims``: for each claim that was stated, the size of the evidence at that time in bytes.
     ``needed``: trials below which the evidence is of the lowest grade.
@@ -320,7 +328,7 @@ def _magnitudes(
             asked.append(measured)
         worst = _worst(cell, asked)
         if worst is not None:
-            found.append(_magnitude(kind, metric, worst, design))
+            found.append(_magnitude(kind, worst[0], worst[1], design))
     return tuple(found)
 
 
@@ -339,15 +347,16 @@ def _records_in_scope(design: Design, run: RunRecord) -> int:
     return sum(one.n_train + one.n_test for one in run.hospitals)
 
 
-def _worst(cell: Cell, asked: Sequence[Measured]) -> float | None:
-    """The loss at its worst, over several metrics; infinite where a model gives no figure."""
+def _worst(cell: Cell, asked: Sequence[Measured]) -> tuple[str, float] | None:
+    """The metric whose loss is worst, with that loss; infinite where a model gives no figure."""
     found = []
     for measured in asked:
         lost = losses(cell, measured)
         values = [*lost.known.values(), *[float("inf")] * len(lost.unknown)]
         if values:
-            found.append(float(np.quantile(values, WORST, method="higher")))
-    return max(found, default=None)
+            worst = float(np.quantile(values, WORST, method="higher"))
+            found.append((measured.metric, worst))
+    return max(found, key=lambda one: one[1], default=None)
 
 
 def _magnitude(kind: Kind, metric: str, value: float, design: Design) -> Magnitude:
@@ -411,22 +420,24 @@ def _text(
     alone = measured.control == "undefended"  # hostile hospitals take no part in it
     by = f" by {first.n_hostile} of {first.n_hospitals} hospitals" if first.n_hostile else ""
     by = "" if alone else by
-    limits = f"at most {rate.upper:.1%} and at least {rate.lower:.1%}"
+    limits = f"at most {at_most(rate.upper)} and at least {at_least(rate.lower)}"
+    name = titles.attack_first(cell.attack)
     if measured.is_counted:
         return (
-            f"{cell.attack} recovered {rate.successes} of {rate.n} {_units(measured)}"
-            f" (on average {rate.share:.1%} of a seed's; with 95 % confidence each, {limits};"
-            f" {len(trials.seeds)} seeds,"
+            f"{name} recovered {rate.successes} of {rate.n} {_units(measured)}"
+            f" ({share(rate.share)} of a seed's on average; with 95 % confidence each, {limits};"
+            f" {count(len(trials.seeds), 'seed')},"
             f" as much as {rate.n_effective:.0f} independent {RECOVERED[measured.metric]}s);"
             f" runs {named(used)}."
         )
-    unknown = f", and in {trials.unknown} nobody knows" if trials.unknown else ""
+    lacks = f"left no {METRICS[measured.metric].text} to compare"
+    unknown = f"; {trials.unknown} of them {lacks}" if trials.unknown else ""
     lost = losses(cell, measured)
     change = "loss" if METRICS[measured.metric].harm == "lower" else "rise"
-    worst = f" The largest {change} was {max(lost.known.values()):.3f}." if lost.known else ""
+    worst = f" The largest {change} was {figure(max(lost.known.values()))}." if lost.known else ""
     done = _does(measured, drop).replace("lowers", "lowered").replace("raises", "raised")
     return (
-        f"{cell.attack}{by} {done} in {rate.successes} of {rate.n} runs{unknown} ({rate.share:.1%};"
+        f"{name}{by} {done} in {rate.successes} of {rate.n} runs{unknown} ({share(rate.share)};"
         f" with 95 % confidence each, {limits} of such runs); runs {named(used)}.{worst}"
     )
 
@@ -457,13 +468,14 @@ def _limits(
     if all(run.public for run in used):
         limits.append("public data: the consortium's own may differ")
     if "modify_update" in powers and knew != adversary.knowledge:
-        limits.append(f"the attack knew {knew}; the adversary may know {adversary.knowledge}")
+        knew_what, may = (named_.knowledge(level).title for level in (knew, adversary.knowledge))
+        limits.append(f"the attack knew {knew_what}; the adversary may know {may}")
     if measured.is_counted:
         limits.append(LINKED[RECOVERED[measured.metric]])
     elif measured.control == "undefended":
         limits.append("what is beyond a guess without the model is taken for the attack's success")
     elif first.n_hostile < adversary.coalition_max:
-        limits.append(
-            f"{first.n_hostile} hostile, of at most {adversary.coalition_max} that are declared"
-        )
+        most = adversary.coalition_max
+        hostile = count(first.n_hostile, "hospital was", "hospitals were")
+        limits.append(f"{hostile} hostile, of at most {most} that the design declares")
     return tuple(limits)

@@ -81,7 +81,7 @@ class Step(Fact):
 
     @property
     def beyond(self) -> float | None:
-        """By how much the worst figures miss the bounds of all criteria; None without a figure."""
+        """The shortfall of the worst figures from all criteria's bounds; None without a figure."""
         missed = [one.beyond for one in self.criteria if one.beyond is not None]
         return sum(missed) if missed and len(missed) == len(self.criteria) else None
 
@@ -126,7 +126,7 @@ def held(folder: Path) -> bool:
 
 
 def read(folder: Path, chain: Chain) -> Stored:
-    """What the files of a folder state, with the ``chain`` of its evidence.
+    """The contents of a folder's files, with the ``chain`` of its evidence.
 
     Raises ``InputError`` for files that do not belong together, and for a line of evidence that is
     not there any more.
@@ -166,9 +166,10 @@ def _searched(folder: Path, design: Design) -> Searched | None:
 
 def _parsed(folder: Path, name: str) -> Node:
     try:
-        with os.fdopen(files.opened(folder / name), "rb") as file:
-            found = json.loads(file.read())
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(files.content(folder / name))
+    except OSError as error:
+        raise _wrong(folder, f"{name} to be a file ({error.strerror})") from None
+    except (ValueError, RecursionError):
         raise _wrong(folder, f"{name} as wardround validate writes it") from None
     if not isinstance(found, dict):
         raise _wrong(folder, f"{name} to be one JSON object")

@@ -132,7 +132,7 @@ class Hostile(Declared):
 
 
 class Federation(Declared):
-    """What is run, in words of the configuration: values are as ``wardround run`` takes them."""
+    """The federation that is run, in values as ``wardround run`` takes them."""
 
     consortium: Choice
     """The data set, by its name or with values."""
@@ -212,7 +212,7 @@ class Component(Declared):
 
 
 class Channel(Declared):
-    """How a flow is carried."""
+    """The channel that carries a flow."""
 
     protocol: Line
     """The protocol."""
@@ -238,7 +238,7 @@ class Flow(Declared):
 
 
 class Initiation(Declared):
-    """How likely it is that an adversary begins: a judgement, never measured."""
+    """The likelihood that an adversary begins: a judgement, never measured."""
 
     level: Grade
     """The level, after NIST SP 800-30."""
@@ -304,7 +304,7 @@ class Stack(Declared):
 
 
 class ReleaseRule(Declared):
-    """What may leave, to whom, and under which control."""
+    """A rule of release: which asset may leave, to whom, and under which control."""
 
     what: Release
     """What leaves."""
@@ -342,7 +342,7 @@ class Criterion(Declared):
 
     @property
     def bound(self) -> tuple[Bound, float]:
-        """Which bound it is, and its value."""
+        """The kind of the bound, and its value."""
         if self.at_most is not None:
             return "at_most", self.at_most
         if self.at_least is not None:
@@ -420,7 +420,10 @@ class ImpactScale(Declared):
 
 
 class Effort(Declared):
-    """How much is run. Bounds that were set by looking at some seeds are judged by others."""
+    """The extent of what is run.
+
+    Bounds that were set by looking at some seeds are judged by others.
+    """
 
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 5
     """The number of seeds."""
@@ -431,7 +434,7 @@ class Effort(Declared):
 
 
 class Decision(Declared):
-    """What a named person decided about a row of the register, or about the verdict, until when."""
+    """The decision of a named person about a row of the register or the verdict, until a date."""
 
     row: Annotated[str, Field(min_length=1, max_length=300, pattern=ROW)]
     """The id of the row, or ``verdict``."""

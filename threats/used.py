@@ -1,13 +1,14 @@
-"""Which powers the runs of a cell used, and whether an adversary has declared them."""
+"""The powers that the runs of a cell used, and whether an adversary has declared them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sim.errors import InputError
+from sim.evidence.written import count
 from sim.names import CLEAR
 from sim.types import LEVELS, Level
+from threats import named
 from threats.catalog import Catalog
 from threats.powers import Power
 from threats.system import Adversary
@@ -56,7 +57,7 @@ def beyond(
     *,
     baseline: bool = False,
 ) -> str | None:
-    """Why runs of ``attacks`` use more than an adversary declares; None if they do not.
+    """The reason why runs of ``attacks`` use more than an adversary declares; None if they do not.
 
     ``baseline``: runs without the declared defense, in which whoever sees sums would see single
     updates: that is no power of the adversary but the lack of a control.
@@ -70,34 +71,20 @@ def beyond(
     used = powers_used(attacks, config, adversary, catalog)
     missing = [power for power in used if power not in declared]
     if missing:
-        return f"{'+'.join(attacks)} uses {', '.join(missing)}, which {adversary.id} lacks"
+        return f"it takes the power to {named.powers(missing)}, which {adversary.id} lacks"
     if set(used) & OF_HOSPITALS and n_hostile > adversary.coalition_max:
         most = adversary.coalition_max
-        return f"{n_hostile} hospitals are hostile, and {adversary.id} declares at most {most}"
+        hostile = count(n_hostile, "hospital is", "hospitals are")
+        return f"{hostile} hostile, and {adversary.id} declares at most {most}"
     granted = knowledge(config)
     if "modify_update" in used and LEVELS.index(granted) > LEVELS.index(adversary.knowledge):
-        return f"the attack may know {granted}, and {adversary.id} declares {adversary.knowledge}"
+        may = f"{adversary.id} is declared to know {named.knows(adversary.knowledge)}"
+        return f"the attack may know {named.knows(granted)}, and {may}"
     return None
 
 
 def knowledge(config: Mapping[str, object]) -> Level:
-    """What hostile hospitals of a run may know at most."""
+    """The most that hostile hospitals of a run may know."""
     adversary = config.get("adversary")
     found = adversary.get("knowledge", "own") if isinstance(adversary, Mapping) else "own"
     return next((level for level in LEVELS if level == found), "updates_and_rule")
-
-
-def refuse_beyond(
-    attacks: Sequence[str],
-    config: Mapping[str, object],
-    n_hostile: int,
-    adversary: Adversary,
-    catalog: Catalog,
-    *,
-    baseline: bool = False,
-) -> None:
-    """Refuse runs that use more than an adversary declares. Raises ``InputError``, before a run."""
-    reason = beyond(attacks, config, n_hostile, adversary, catalog, baseline=baseline)
-    if reason is not None:
-        key = f"adversaries.{adversary.id}.powers"
-        raise InputError(key, list(adversary.powers), f"expected what its runs use: {reason}")

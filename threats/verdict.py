@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from sim.errors import InputError
 from sim.evidence import EVIDENCE, Chain
 from sim.evidence.columns import Column
 from sim.evidence.spreadsheet import rows as spreadsheet_rows
+from sim.evidence.written import count
 from sim.types import Node, TableRow
 from threats import claims
 from threats.assessment import Assessment, RegisterRow
@@ -94,7 +94,9 @@ REGISTER_TABLE: Final[Mapping[str, Column]] = {
     "owasp": Column("text", "Entries of the OWASP ML Security Top Ten.", "", "none fits"),
     "atlas": Column("text", "Techniques of MITRE ATLAS, with the release.", "", "none fits"),
     "nist_aml": Column("text", "Entries of NIST AI 100-2.", "", "none fits"),
-    "hipaa": Column("text", "Provisions of HIPAA that it may bear on.", "", "none fits"),
+    "hipaa": Column(
+        "text", "Provisions of HIPAA that it may bear on, each with its relevance.", "", "none fits"
+    ),
     "ai_rmf": Column("text", "Subcategories of NIST AI 100-1.", "", "none fits"),
     "aisvs": Column("text", "Requirements of OWASP AISVS.", "", "none fits"),
     "stride_beyond": Column(
@@ -102,6 +104,16 @@ REGISTER_TABLE: Final[Mapping[str, Column]] = {
         "Letters of `stride` that STRIDE by element does not give to such an element.",
         "",
         "there are none",
+    ),
+    "hipaa_titles": Column("text", "The title of each provision of `hipaa`.", "", "none fits"),
+    "hipaa_conditions": Column(
+        "text",
+        "The fact without which a conditional provision of `hipaa` does not bear on the threat.",
+        "",
+        "none is conditional",
+    ),
+    "hipaa_reasons": Column(
+        "text", "Why each provision of `hipaa` bears on the threat.", "", "none fits"
     ),
 }
 OF_DESIGN: Final[Mapping[str, Column]] = {
@@ -241,16 +253,21 @@ def register_csv(assessment: Assessment) -> bytes:
 
 
 def _summary(assessment: Assessment) -> Iterator[str]:
-    counts = Counter(one.outcome for one in assessment.criteria)
+    counts = Counter[str](one.outcome for one in assessment.criteria)
     n = len(assessment.criteria)
-    parts = [
-        f"{counts['met']} of {n} are met",
-        f"{counts['not_met']} are not met",
-        f"{counts['inconclusive']} are not decided",
-    ]
+    words = {"met": "met", "not_met": "not met", "inconclusive": "not decided"}
+    if n == 0:
+        parts = ["it has none"]
+    elif n == 1:
+        parts = [f"its only criterion is {words[assessment.criteria[0].outcome]}"]
+    else:
+        some = f"{counts['met'] or 'none'} of {n}"
+        parts = [f"{some} {'is' if counts['met'] < 2 else 'are'} met"]
+        others = [(counts[key], words[key]) for key in ("not_met", "inconclusive") if counts[key]]
+        parts += [f"{count(number, 'is', 'are')} {text}" for number, text in others]
     design = (
         f"the design {assessment.design}, version {assessment.version},"
-        f" with the stack {assessment.stack}"
+        f" with the stack {assessment.stack},"
     )
     result = RESULT[assessment.outcome].format(design)
     yield f"{result[0].upper()}{result[1:]}: {', '.join(parts)}."
@@ -258,14 +275,15 @@ def _summary(assessment: Assessment) -> Iterator[str]:
         yield one.text
     threats = [row for row in assessment.rows if row.kind == "threat"]
     statuses = Counter(row.status for row in threats)
-    shown = ", ".join(f"{count} {STATUS[status]}" for status, count in statuses.items())
-    yield f"The register has {len(threats)} rows of threats: {shown}. What is not measured is open."
+    shown = ", ".join(f"{number} {STATUS[status]}" for status, number in statuses.items())
+    rows = count(len(threats), "row of a threat", "rows of threats")
+    yield f"The register has {rows}: {shown}. What is not measured is open."
     known = [row for row in threats if row.adjusted is not None]
     for row in known[:3]:
         yield f"{row.name} ({row.id}): {row.residual} {row.text}"
     yield (
-        f"All of this stands on {assessment.n_runs} runs in {EVIDENCE}, whose last line has the"
-        f" hash {assessment.head}."
+        f"All of this stands on {count(assessment.n_runs, 'run')} in {EVIDENCE}, whose last line"
+        f" has the hash {assessment.head}."
     )
     yield NOTICE
 
@@ -320,11 +338,19 @@ def cells(row: RegisterRow) -> TableRow:
         "owasp": " ".join(row.owasp),
         "atlas": "; ".join(row.atlas),
         "nist_aml": " ".join(row.nist_aml),
-        "hipaa": "; ".join(row.hipaa),
+        "hipaa": "; ".join(f"{one.cite} ({one.relevance})" for one in row.hipaa),
         "ai_rmf": "; ".join(row.ai_rmf),
         "aisvs": " ".join(row.aisvs),
         "stride_beyond": " ".join(row.stride_beyond),
+        "hipaa_titles": _of_each((one.cite, one.title) for one in row.hipaa),
+        "hipaa_conditions": _of_each((one.cite, one.condition) for one in row.hipaa),
+        "hipaa_reasons": _of_each((one.cite, one.why) for one in row.hipaa),
     }
+
+
+def _of_each(texts: Iterable[tuple[str, str]]) -> str:
+    """Texts on several provisions in one cell; one without a text is left out."""
+    return " | ".join(f"{cite}: {text}" for cite, text in texts if text)
 
 
 def _design(assessment: Assessment) -> Node:
@@ -357,11 +383,11 @@ def _json(value: Node) -> bytes:
 def _named_head(folder: Path) -> Node | None:
     """The head that the folder's verdict names; None without a verdict. Raises ``InputError``."""
     try:
-        with os.fdopen(files.opened(folder / VERDICT), "rb") as file:
-            stated = json.loads(file.read())["evidence"]
+        stated = json.loads(files.content(folder / VERDICT))["evidence"]
         return {"bytes": stated["bytes"], "hash": stated["hash"]}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        expected = f"expected a {VERDICT} that names its evidence"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        expected = f"expected a {VERDICT} that names its evidence{reason}"
         raise InputError("folder", folder, expected) from None

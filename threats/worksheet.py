@@ -14,6 +14,7 @@ from threats.statements import Statement, records_declared
 from threats.system import Design
 
 NOT_MEASURABLE: Final = "not measurable by simulation"
+ENTITLED: Final = {"none": "nobody", "own": "its own patients", "all": "all patients"}
 PRIVATE: Final = frozenset({"privacy", "confidentiality"})
 
 
@@ -55,7 +56,7 @@ def worksheets(
         Worksheet(
             adversary=adversary,
             threats=tuple(threats),
-            factors=_factors(design, adversary, [*threats], statements, stack),
+            factors=_factors(design, adversary, catalog, [*threats], statements, stack),
         )
         for adversary, threats in found.items()
     )
@@ -64,6 +65,7 @@ def worksheets(
 def _factors(
     design: Design,
     adversary: str,
+    catalog: Catalog,
     threats: Sequence[str],
     statements: Sequence[Statement],
     stack: str,
@@ -77,7 +79,8 @@ def _factors(
         and one.trials.unit == "record"
     ]
     tried = {one.claim.threat for one in ours}
-    untried = [threat for threat in threats if threat not in tried]
+    untried = [catalog.threat(id_) for id_ in threats if id_ not in tried]
+    titles = {one.id: one.title for one in catalog.taxonomies.mitigations.entries}
     declared = records_declared(design)
     scope = "not declared" if declared is None else str(declared)
     person = design.adversary(adversary)
@@ -89,7 +92,10 @@ def _factors(
             inputs=(
                 f"records in scope: {scope}",
                 *(one.text for one in ours),
-                *(f"{threat}: no record was attacked in these runs" for threat in untried),
+                *(
+                    f"{threat.name} ({threat.id}): no figure of records recovered"
+                    for threat in untried
+                ),
                 "how many of the recovered records lead to a person was not measured;"
                 " the risk levels take all of them to do so",
             ),
@@ -97,7 +103,7 @@ def _factors(
         Factor(
             factor="ii",
             about="who could use or receive it",
-            inputs=(f"{adversary}, entitled to: {person.phi_entitlement}",),
+            inputs=(f"{adversary}, who may see records of {ENTITLED[person.phi_entitlement]}",),
         ),
         Factor(
             factor="iii",
@@ -107,7 +113,10 @@ def _factors(
         Factor(
             factor="iv",
             about="how far the risk has been mitigated",
-            inputs=tuple(f"{one.id}, enforced by the {one.enforced_by}" for one in controls)
+            inputs=tuple(
+                f"{titles[one.id]} ({one.id}), enforced by the {one.enforced_by}"
+                for one in controls
+            )
             or (f"the stack {stack} declares no control",),
         ),
     )

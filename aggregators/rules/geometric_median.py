@@ -121,6 +121,7 @@ class Pulls:
         self.lengths = np.linalg.norm(points, axis=1)
         self.digits = SAME * self.lengths
         self.unit = np.eye(points.shape[1])
+        self.nobody = np.zeros(len(points))
 
     def lightest_row(self) -> Floats:
         """The point among all at which the pull of the others exceeds the weight there least.
@@ -139,9 +140,12 @@ class Pulls:
     def at(self, point: Floats) -> Place:
         """The pulls at a point."""
         gaps = self.points - point
-        nearness, here = self._nearness(np.sqrt(np.vecdot(gaps, gaps)))
-        weight = float(here.sum()) if np.count_nonzero(here) else 0.0
-        return Place(point, gaps, nearness, here, weight, np.asarray(nearness @ gaps))
+        lengths = np.sqrt(np.vecdot(gaps, gaps))
+        if not np.count_nonzero(lengths <= self.digits):  # most often, and in half of the time
+            nearness = self.weights / lengths
+            return Place(point, gaps, nearness, self.nobody, 0.0, np.asarray(nearness @ gaps))
+        nearness, here = self._nearness(lengths)
+        return Place(point, gaps, nearness, here, float(here.sum()), np.asarray(nearness @ gaps))
 
     def balanced(self, place: Place) -> bool:
         """Whether the pulls cancel, or are no stronger than the weight of rows at the point."""
@@ -182,8 +186,6 @@ class Pulls:
 
     def _nearness(self, lengths: Floats) -> tuple[Floats, Floats]:
         here = lengths <= self.digits
-        if not np.count_nonzero(here):  # most often, and in a third of the time
-            return self.weights / lengths, np.zeros_like(lengths)
         nearness = np.where(here, 0.0, self.weights) / np.where(here, 1.0, lengths)
         return nearness, np.where(here, self.weights, 0.0)
 

@@ -72,7 +72,7 @@ def krum_scores(rows: Updates, n_hostile: int, variant: Variant) -> NDArray[np.f
 
 
 def nearest_sums(gaps: NDArray[np.float64], n_neighbors: int) -> NDArray[np.float64]:
-    """For each row the sum of its ``n_neighbors`` least entries, its own left out, (n_rows,)."""
+    """The sum of the ``n_neighbors`` least entries of each row, its own left out, (n_rows,)."""
     apart = gaps.copy()
     np.fill_diagonal(apart, np.inf)  # a row is not its own neighbor, even among identical rows
     return np.asarray(np.sort(apart, axis=1)[:, :n_neighbors].sum(axis=1))

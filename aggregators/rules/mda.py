@@ -58,7 +58,7 @@ Conflicts = dict[int, frozenset[int]]  # row -> the rows that cannot be used bes
 
 
 def conflicts(gaps: NDArray[np.intp], diameter: int) -> Conflicts:
-    """For each row the rows that are farther from it than ``diameter``."""
+    """The rows that are farther from each row than ``diameter``."""
     return {row: frozenset(np.flatnonzero(far).tolist()) for row, far in enumerate(gaps > diameter)}
 
 

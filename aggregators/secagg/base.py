@@ -29,7 +29,7 @@ class Adding:
 
     @cached_property
     def quantization(self) -> Quantization:
-        """How hospitals turn updates into whole steps."""
+        """The quantization with which hospitals turn updates into whole steps."""
         return Quantization(self.clip, self.bits)
 
     @property

@@ -114,9 +114,9 @@ class SecAggPlus(Adding):
         return (roll.hospitals,)
 
     def traffic(self, plan: "FederationPlan") -> Traffic:
-        """What a hospital exchanges in a round in which all hospitals answer every trip."""
+        """The traffic of a hospital in a round in which all hospitals answer every trip."""
         return self.parameters.traffic(len(plan.hospitals), plan.network.n_params)
 
     def threshold_of(self, n_hospitals: int) -> int:
-        """How many updates the sum of ``n_hospitals`` must have: as many as unmask a secret."""
+        """The updates that a sum of ``n_hospitals`` must have: as many as unmask a secret."""
         return self.parameters.threshold_of(n_hospitals)

@@ -48,7 +48,7 @@ class Quantization:
         return (HALF - 1) // self.levels
 
     def refusal(self, n_hospitals: int) -> str | None:
-        """Why the sum of ``n_hospitals`` could overflow the ring; None if it cannot."""
+        """The reason why the sum of ``n_hospitals`` could overflow the ring; None if it cannot."""
         if n_hospitals <= self.most_hospitals:
             return None
         reach = f"{n_hospitals:,} hospitals x {self.levels:,} levels"

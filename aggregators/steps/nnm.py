@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregators.base import Majority, Mixing
-from aggregators.linalg import ranks, squared_distances
+from aggregators.linalg import ranks_by_row, squared_distances
 from sim.types import About, View
 
 
@@ -40,7 +40,7 @@ class Nnm(Majority, Mixing):
         """Equal shares for the neighbors of each row."""
         gaps = squared_distances(view.rows)
         n_used = len(gaps) - self.n_hostile
+        nearest = ranks_by_row(gaps).argsort(axis=1, kind="stable")[:, :n_used]
         mixing = np.zeros_like(gaps)
-        for shares, row in zip(mixing, gaps, strict=True):
-            shares[ranks(row).argsort(kind="stable")[:n_used]] = 1 / n_used
+        np.put_along_axis(mixing, nearest, 1 / n_used, axis=1)
         return mixing

@@ -25,7 +25,10 @@ NEEDED = ("art", "packaging")  # ART imports the second without asking for it
 def require(title: str) -> None:
     """Refuse an attack whose toolbox is not installed. Raises ``UndefinedError``."""
     if any(find_spec(name) is None for name in NEEDED):
-        expected = "expected ART installed with: pip install 'wardround[art]'"
+        expected = (
+            "it needs the Adversarial Robustness Toolbox, which is not installed"
+            " (pip install 'wardround[art]')"
+        )
         raise UndefinedError("_target_", title, expected)
 
 

@@ -16,7 +16,7 @@ SMALL = 1e-8
 def descend(start: Values, slope: Callable[[Values], Values], rates: Sequence[float]) -> Values:
     """The point that is reached from ``start``, with a step of each of the lengths ``rates``.
 
-    >>> descend(np.array([1.0]), lambda point: point, [0.25] * 4)
+    >>> descend(np.array([1.0]), lambda point: point, [0.25] * 4).round(6)
     array([0.])
     """
     point = start.copy()

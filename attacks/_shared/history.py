@@ -1,4 +1,4 @@
-"""How the common model moved between two rounds, as any hospital can tell."""
+"""The move of the common model between two rounds, as any hospital can tell."""
 
 from dataclasses import dataclass
 

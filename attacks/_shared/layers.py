@@ -1,11 +1,11 @@
-"""Where the layers of a model lie in the vector of its parameters."""
+"""The places of a model's layers in the vector of its parameters."""
 
 from sim.errors import RefusedError
 from sim.types import Layout
 
 
 def first_layer(layout: Layout, n_features: int, title: str) -> tuple[slice, slice]:
-    """Where weight and bias of the linear layer that reads the records lie in the vector.
+    """The places of weight and bias of the linear layer that reads the records, in the vector.
 
     They have the shapes (n_out, n_features) and (n_out,).
 

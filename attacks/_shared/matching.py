@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ Mismatch = Callable[[Updates], tuple[NDArray[np.floating], Updates]]
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """What is known of the records behind one row of a view before they are searched.
+    """The facts about the records behind one row of a view before they are searched.
 
     ``labels`` (n_records,): guessed from the last bias; which record has which is a matter of
     names.
@@ -38,7 +38,7 @@ class Search:
     def mismatch(
         self, features: NDArray[np.floating], labels: NDArray[np.floating], of: Mismatch
     ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
-        """How far the updates of tries are off, and the derivatives by features and by labels."""
+        """The mismatch of the updates of tries, and its derivatives by features and by labels."""
         updates, pull_back = self.training.traced(features, labels, self.n_hospitals)
         values, slope = of(updates)
         return values, *pull_back(slope)
@@ -51,7 +51,7 @@ class Search:
 def searches(
     seen: Observation, rng: np.random.Generator, known: float | None = None
 ) -> Iterator[Search | None]:
-    """What to search behind each row of a view; None where nothing can be found.
+    """The search for the records behind each row of a view; None where nothing can be found.
 
     That is where training cannot be repeated, the number of records is unknown, above
     ``MOST_RECORDS`` or not shared out evenly to the hospitals, or the update is zero or not finite.
@@ -68,6 +68,11 @@ def searches(
             n_positive = round((0.5 if share is None else share) * n)
             labels = (np.arange(n) < n_positive).astype(np.float64)
             yield Search(row, seen.training, labels, int(n_hospitals), seen.schema)
+
+
+def searched(rows: Sequence[tuple[int, int]], most: int = MOST_RECORDS) -> list[tuple[int, int]]:
+    """Of numbers of records and hospitals behind rows those behind which something is searched."""
+    return [(n, k) for n, k in rows if 1 <= n <= min(most, MOST_RECORDS) and n % k == 0]
 
 
 def _tells(update: Vector) -> bool:

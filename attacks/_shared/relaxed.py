@@ -98,7 +98,7 @@ class Relaxation:
         return found
 
     def is_free(self, records: Values) -> NDArray[np.bool_]:
-        """Where projected records have a continuous value that is not absent."""
+        """The mask of projected records' continuous values that are not absent."""
         found = np.zeros(records.shape, dtype=np.bool_)
         found[..., self.numbers] = True
         found[..., self.flagged] = records[..., self.flags] < 0.5

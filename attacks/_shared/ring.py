@@ -1,4 +1,4 @@
-"""What attacks on SecAgg+ work out of its messages: masks, secrets and updates in the ring."""
+"""The arithmetic of attacks on SecAgg+: masks, secrets and updates in the ring."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Answered:
     changed: Content
 
     def content(self, form: Form) -> Content:
-        """What is handed on."""
+        """The content that is handed on."""
         return self.changed
 
     def report(self, n_params: int, max_records: int) -> Report:
@@ -73,7 +73,7 @@ def pair_mask(private: bytes, keys: bytes, stage: Stage) -> Ring:
 
 
 def added(place: int, masks: Mapping[int, Ring], n_params: int) -> Ring:
-    """What a hospital's masks with others, by their places, add to its upload."""
+    """The sum of a hospital's masks with others, by their places, in its upload."""
     total = np.zeros(n_params, RING)
     for other, one in masks.items():
         if place < other:

@@ -23,7 +23,7 @@ def checked(evals: int, scale: float) -> None:
 
 
 def damage(known: Knowledge, honest: Vector) -> Callable[[Updates], float]:
-    """How far given rows of the hostile hospitals move the aggregate from the honest mean.
+    """The distance by which rows of hostile hospitals move the aggregate from the honest mean.
 
     An aggregate that is not finite does no damage, for no aggregator takes it.
 

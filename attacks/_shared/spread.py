@@ -1,4 +1,4 @@
-"""How far into the spread of honest updates a row can be put (Shejwalkar & Houmansadr, 2021)."""
+"""The spread of honest updates into which a row can be put (Shejwalkar & Houmansadr, 2021)."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -49,6 +49,11 @@ class AggregationTailored:
         checked(self.evals, self.scale)
         one_of(DIRECTIONS, along=self.along)
 
+    @property
+    def tries(self) -> int:
+        """Aggregations that are tried in a round."""
+        return self.evals
+
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
         """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
 

@@ -47,6 +47,11 @@ class ALIEOptimized:
         if self.sign not in (-1, 1):
             raise InputError("sign", self.sign, "expected -1 or 1")
 
+    @property
+    def tries(self) -> int:
+        """Aggregations that are tried in a round."""
+        return self.evals
+
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
         """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
 

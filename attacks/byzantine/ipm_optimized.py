@@ -40,6 +40,11 @@ class IPMOptimized:
     def __post_init__(self) -> None:
         checked(self.evals, self.scale)
 
+    @property
+    def tries(self) -> int:
+        """Aggregations that are tried in a round."""
+        return self.evals
+
     def __call__(self, known: Knowledge, rng: np.random.Generator) -> Updates:
         """The rows that the hostile hospitals send, (len(known.own), n_params), float64.
 

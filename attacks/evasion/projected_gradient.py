@@ -50,7 +50,9 @@ class ProjectedGradient:
         art.require(self.about.title)
 
     def room(self, schema: Schema, features: NDArray[np.floating], seen: Records) -> Room:
-        """What can be changed of ``features``. ``seen``: records that show the limits of the data.
+        """The room for changes of ``features``.
+
+        ``seen``: records that show the limits of the data.
 
         Raises ``InputError`` for a fixed field that the data do not have.
         """

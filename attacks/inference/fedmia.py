@@ -19,7 +19,7 @@ LEAST_DEVIATION = 1e-9
 
 @dataclass(frozen=True)
 class FedMIA:
-    """How far a hospital's update stands out among all others' in what it does for a record.
+    """A membership test: how far a hospital's update stands out among all others' for a record.
 
     In each round the other hospitals' updates, as good as surely trained without the record, give a
     Gaussian; the score is the mean over rounds of its distribution function at the hospital's own.

@@ -17,7 +17,7 @@ LEAST_DEVIATION = 1e-3
 
 @dataclass(frozen=True)
 class LiRA:
-    """How much likelier the final model's logit of a record is if it was trained on than if not.
+    """A likelihood ratio of the final model's logit of a record: trained on against not trained on.
 
     Both likelihoods are Gaussians of each record's own, fitted to shadow models that train as the
     federation did on parts of the asked records. ``offline`` looks at models without the record
@@ -53,6 +53,10 @@ class LiRA:
 
     def watched(self, rounds: int) -> tuple[int, ...]:
         return ()
+
+    def trainings(self, rounds: int, n_hospitals: int) -> float:
+        """As many federations as there are models."""
+        return self.models
 
     def __call__(
         self, seen: Holdings, asked: Asked, rng: np.random.Generator

@@ -52,6 +52,10 @@ class PropertyInference:
     def watched(self, rounds: int) -> tuple[int, ...]:
         return tuple(range(1, min(self.n_rounds, rounds) + 1))
 
+    def trainings(self, rounds: int, n_hospitals: int) -> float:
+        """The updates of hospitals of its own for each real one, as a share of whole runs."""
+        return SHADOWS * len(self.watched(rounds)) / rounds
+
     def __call__(
         self, seen: Holdings, asked: Asked, rng: np.random.Generator
     ) -> NDArray[np.float64]:

@@ -51,6 +51,10 @@ class RMIA:
     def watched(self, rounds: int) -> tuple[int, ...]:
         return ()
 
+    def trainings(self, rounds: int, n_hospitals: int) -> float:
+        """As many federations as there are models."""
+        return self.models
+
     def __call__(
         self, seen: Holdings, asked: Asked, rng: np.random.Generator
     ) -> NDArray[np.float64]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks._shared.matching import Search, searches, squared
+from attacks._shared.matching import Search, searched, searches, squared
 from sim.errors import one_of, whole
-from sim.types import About, Guess, Observation
+from sim.types import About, Guess, Look, Observation
 
 MEMORY = 100
 
@@ -56,6 +57,10 @@ class DLG:
             Guess(nothing) if search is None else self._found(search, rng)
             for search in searches(seen, rng)
         ]
+
+    def looks(self, rows: Sequence[tuple[int, int]]) -> list[Look]:
+        """How much is searched behind rows of so many records and hospitals, at most."""
+        return [Look(1, n, k, self.evaluations) for n, k in searched(rows)]
 
     def _found(self, search: Search, rng: np.random.Generator) -> Guess:
         from scipy.optimize import minimize

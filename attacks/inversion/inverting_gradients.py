@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks._shared.matching import MOST_RECORDS, Search, cosine, searches
+from attacks._shared.matching import MOST_RECORDS, Search, cosine, searched, searches
 from sim.errors import number, whole
 from sim.limits import MOST_STEPS, REPEATS
-from sim.types import About, Guess, ImageSchema, Observation
+from sim.types import About, Guess, ImageSchema, Look, Observation
 
 DECAYS = (3 / 8, 5 / 8, 7 / 8)  # of the iterations, after which steps are a tenth as long
 MEAN = 0.9  # decay of the mean gradient, and of its square, in Adam
@@ -65,18 +65,30 @@ class InvertingGradients:
         """The guess of each row of the view; without records where nothing can be searched."""
         found = list(searches(seen, rng))
         guesses = [Guess(np.zeros((0, seen.schema.n_features)))] * len(found)
-        for at in self._together(found):
+        sizes = [None if one is None else (len(one.labels), one.n_hospitals) for one in found]
+        for at in self._together(sizes):
             rows = [one for one in (found[i] for i in at) if one is not None]
             for i, guess in zip(at, self._found(rows, rng), strict=True):
                 guesses[i] = guess
         return guesses
 
-    def _together(self, found: Sequence[Search | None]) -> Iterator[list[int]]:
-        """The places of rows that are searched at once: alike, and few enough for the memory."""
+    def looks(self, rows: Sequence[tuple[int, int]]) -> list[Look]:
+        """How much is searched behind rows of so many records and hospitals."""
+        known = searched(rows)
+        return [
+            Look(len(at) * self.restarts, *known[at[0]], self.iterations + 1)
+            for at in self._together(known)
+        ]
+
+    def _together(self, rows: Sequence[tuple[int, int] | None]) -> Iterator[list[int]]:
+        """The places of rows that are searched at once: alike, and few enough for the memory.
+
+        ``rows``: records and hospitals of each, None where nothing is searched.
+        """
         alike = dict[tuple[int, int], list[int]]()
-        for i, one in enumerate(found):
+        for i, one in enumerate(rows):
             if one is not None:
-                alike.setdefault((len(one.labels), one.n_hospitals), []).append(i)
+                alike.setdefault(one, []).append(i)
         for (n_records, _), places in alike.items():
             size = max(1, MOST_RECORDS // (n_records * self.restarts))
             yield from (places[i : i + size] for i in range(0, len(places), size))

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks._shared.descent import descend
-from attacks._shared.matching import MOST_RECORDS, Search, cosine, searches
+from attacks._shared.matching import MOST_RECORDS, Search, cosine, searched, searches
 from attacks._shared.relaxed import Relaxation
 from sim.errors import RefusedError, number, whole
 from sim.limits import MOST_STEPS, REPEATS
-from sim.types import About, Field, Guess, Observation, TableSchema
+from sim.types import About, Field, Guess, Look, Observation, TableSchema
 
 SHRINKS = {5 / 8: 0.3, 7 / 8: 0.1}  # share of the iterations -> length of the steps from there on
 FINEST = 0.03  # standard deviations of members that agree as far as counts
@@ -98,6 +98,12 @@ class TabLeak:
             for search in searches(seen, rng, self.prevalence)
         ]
 
+    def looks(self, rows: Sequence[tuple[int, int]]) -> list[Look]:
+        """How much is searched behind rows of so many records and hospitals."""
+        found = searched(rows, self.most_records)
+        each = ((self.ensemble, self.iterations + 1), (1, self.refinements))
+        return [Look(tries, n, k, times) for n, k in found for tries, times in each if times]
+
     def _found(self, search: Search, relaxation: Relaxation, rng: np.random.Generator) -> Guess:
         shape = (self.ensemble, len(search.labels), search.schema.n_features)
         labels = np.broadcast_to(search.labels, shape[:2])
@@ -168,7 +174,7 @@ def _aligned(member: Values, best: Values, labels: Values, relaxation: Relaxatio
 
 
 def certainty(members: Values, fields: Sequence[Field]) -> Values:
-    """How far the members (n, n_records, n_features) agree on each field, (n_records, n_fields).
+    """The agreement of the members (n, n_records, n_features) on each field, (n_records, n_fields).
 
     It is 1 less the entropy of the members' mean over that of ignorance: uniform levels, or a
     normal distribution of 1 standard deviation, counted down to ``FINEST``. A field that can be

@@ -85,7 +85,7 @@ def _isolated(end: Concluded, victim: str, end_of_dead: int, stage: Stage) -> Is
 
 
 def last_hidden_bias(layout: Layout) -> slice:
-    """Where the bias of the last hidden layer lies in the vector.
+    """The place of the bias of the last hidden layer in the vector.
 
     Raises:
         RefusedError: there is no hidden layer with a bias.

@@ -114,7 +114,7 @@ def sharing(scores: Scores, digits: int | None = None) -> NDArray[np.int64]:
 
 
 def disclosed(scores: Scores, labels: NDArray[np.floating], certainty: float) -> NDArray[np.bool_]:
-    """Which records' class the model states rightly with at least this ``certainty``, (n,).
+    """The mask of records whose class the model states rightly with this ``certainty``, (n,).
 
     >>> disclosed(np.array([0.995, 0.995, 0.001]), np.array([1.0, 0.0, 0.0]), 0.99).tolist()
     [True, False, True]

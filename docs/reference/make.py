@@ -8,13 +8,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import FunctionType
 from typing import Any, Final
 
 import yaml
 from hydra.utils import get_class
 
+from reports import figures, sweeps
 from sim import api, titles
 from sim.cli import command, init, listing, main, new
 from sim.config.choices import options
@@ -239,6 +242,22 @@ def _api() -> str:
     return _page("Functions for notebooks", parts)
 
 
+def _figures() -> str:
+    parts = [
+        "`wardround report DIR --figures pdf|svg|png` writes those that the folder has data for,"
+        " 3.5 and 7 inches wide; `figures()` of a result gives them in a notebook. Where one"
+        " subject takes several figures, these are numbered from 2 on."
+    ]
+    rows = []
+    for module in iter_modules(figures.__path__, f"{figures.__name__}."):
+        for name, one in vars(import_module(module.name)).items():
+            own = isinstance(one, FunctionType) and one.__module__ == module.name
+            if own and hasattr(one, "__wrapped__"):
+                rows.append((_code(name), _first(one)))
+    rows.append((_code(sweeps.FIGURE), _first(sweeps.draw)))
+    return _page("Figures", [*parts, _table(("figure", "what it draws"), sorted(rows))])
+
+
 def _signature(function: FunctionType) -> str:
     text = str(inspect.signature(function))
     return (
@@ -340,6 +359,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "consortia.md": _consortia,
     "metrics.md": _metrics,
     "threats.md": _threats,
+    "figures.md": _figures,
     "api.md": _api,
 }
 

@@ -74,7 +74,7 @@ def nearness(step: Step) -> tuple[bool, bool, float]:
 
 
 def chosen(found: pl.DataFrame) -> Chosen:
-    """What a figure of these candidates has room for.
+    """The candidates for which a figure has room.
 
     Criteria that the design does not meet come first; of the changes the nearest have a place.
     """

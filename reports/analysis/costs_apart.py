@@ -1,4 +1,4 @@
-"""What defenses of two folders spend: privacy, messages, bytes and time, before and after."""
+"""The costs of defenses in two folders: privacy, messages, bytes and time, before and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed between the runs of two folders, cell by cell and figure by figure.
+"""The changes between the runs of two folders, cell by cell and figure by figure.
 
 A cell is an attack under a defense, with a number of hostile hospitals. Every change is the mean
 after minus the mean before. Seeds pair where both folders have them with the same data and the same
@@ -326,6 +326,7 @@ def _judged(
         and lost == regained == 0
         and max(map(abs, interval)) < material
         and not any(is_material(abs(one), material) for one in harms)
+        and len(harms) not in range(1, intervals.LEAST_WITHIN)
     )
     return {"outcome": outcome, "within": within}
 

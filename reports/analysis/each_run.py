@@ -19,7 +19,7 @@ from sim.evidence import Line, RunRecord
 from sim.evidence.commands import command, config_dir_of
 from sim.evidence.configured import texts
 from sim.evidence.controls import Controls
-from sim.evidence.metrics import METRICS, SHARE
+from sim.evidence.metrics import METRICS, SHARE, Metric
 from sim.types import Node
 
 MOST_SHOWN: Final = 2_000  # runs of one page
@@ -233,11 +233,23 @@ def _outcomes(record: RunRecord) -> Iterator[str]:
         elif metric.range == SHARE:
             yield f"{metric.text} {words.score(one.value)}"
         else:
-            yield f"{metric.text} {_number(one.value)}"
+            yield f"{metric.text} {_with_unit(one.value, metric)}"
+
+
+def _with_unit(value: float, metric: Metric) -> str:
+    """A figure with what it counts, where the metric's own words do not state that."""
+    shown = _number(value)
+    unit = metric.unit
+    if unit == "share" or unit in metric.text.split():
+        return shown
+    if unit == "\N{GREEK SMALL LETTER EPSILON}":
+        return f"{unit} = {shown}"
+    return f"{shown} {unit}" if unit in ("bytes", "dB") else f"{shown} ({unit})"
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return text.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else text
 
 
 def _unused(record: RunRecord) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""What attacks on the finished model infer, copy or turn, beside what needs no attack."""
+"""The success of attacks on the finished model, beside what needs no attack."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from reports.text import words
 from sim.evidence import RunRecord, intervals
 from sim.evidence.metrics import METRICS
 from sim.types import TableRow
@@ -123,12 +124,22 @@ def _row(
 
 def _named(attack: str, defense: str, group: Sequence[RunRecord], metric: str) -> TableRow:
     by = list(dict.fromkeys(_by(group[0], metric)))
+    hidden = _hidden(group[0]) if metric == "attribute_accuracy" else ""
     return {
         "attack": attack,
         "defense": defense,
-        "figure": METRICS[metric].text,
+        "figure": f"{METRICS[metric].text}{hidden}",
         "by": "; ".join(by),
     }
+
+
+def _hidden(record: RunRecord) -> str:
+    """The hidden field that an attack is configured to infer, in brackets; empty without one."""
+    nodes = [node for _, node in record.config.get("attack", ()) if isinstance(node, dict)]
+    names = [str(node["field"]) for node in nodes if node.get("field")]
+    return f" ({words.listed(words.field(record.data_source, name) for name in names)})" * any(
+        names
+    )
 
 
 def _by(record: RunRecord, metric: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What attacks that read found, as the heat map and the terminal state it in their cells."""
+"""The findings of attacks that read, as cells of the heat map and the terminal state them."""
 
 from __future__ import annotations
 

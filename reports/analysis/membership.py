@@ -1,4 +1,4 @@
-"""What membership inference achieved, by attack and defense, beside its null and its bound."""
+"""The success of membership inference, by attack and defense, beside its null and its bound."""
 
 from __future__ import annotations
 

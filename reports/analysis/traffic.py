@@ -1,4 +1,4 @@
-"""What a round exchanges and takes with secure aggregation, and shares that did not open."""
+"""The traffic and time of a round with secure aggregation, and shares that did not open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_PAIRS = 8  # that are listed; the rest is counted
 
 
 def rows(records: Sequence[RunRecord]) -> list[TableRow]:
-    """Of no defense and of each with secure aggregation, a hospital's part of a round.
+    """A hospital's part of a round, under no defense and under each with secure aggregation.
 
     Messages, bytes, and milliseconds (its equal part of what runs took that nobody attacks, None
     where there are none). ``texts``: what its protocol withstands, in sentences. Empty where no

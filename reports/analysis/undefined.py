@@ -29,7 +29,7 @@ def sentences(refused: Sequence[Refused]) -> list[str]:
 
 
 def cells(refused: Sequence[Refused], n_hostile: int) -> dict[tuple[str, str], str]:
-    """By attack and defense, the text that stands in a table in place of a figure."""
+    """The text that stands in a table in place of a figure, by attack and defense."""
     here = [one for one in refused if one["n_hostile"] in (None, n_hostile)]
     return {(one["attack"], one["defense"]): f"not defined{_needs(one['reason'])}" for one in here}
 

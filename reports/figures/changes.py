@@ -19,7 +19,7 @@ MARGIN: Final = 0.12  # of what a panel shows, on either side
 
 
 class Look(NamedTuple):
-    """How changes of one state are drawn, and what the state means."""
+    """The look of changes of one state, and the meaning of the state."""
 
     marker: str
     color: str
@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 @sized
 def changes(found: pl.DataFrame, width: Width) -> Figure:
-    """What each change costs (groups down) against what it reaches (a panel for each criterion).
+    """The figure of what each change costs (groups down) and reaches (a panel for each criterion).
 
     ``found``: the frame of ``reports.analysis.changes``. Bars are one-sided bounds; one that leaves
     its panel goes on outside.
@@ -116,7 +116,7 @@ def _panel(axes: Axes, rows: Sequence[TableRow], places: Mapping[str, int]) -> N
     axes.axvline(limit, color=style.VERMILION, linewidth=1.2, zorder=1)
     side = {"at_most": "at most", "at_least": "at least", "loss_at_most": "loss: at most"}[bound]
     axes.set(xlim=ends, title=rows[0]["criterion"], xlabel=f"{side} {limit:g}")
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     style.guide(axes, "x")
 
 

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -76,55 +77,86 @@ def front(points: pl.DataFrame) -> set[str]:
 
 @sized
 def reconstruction(inversions: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -> Figure:
-    """Share of attacked records recovered, by defense and by the records of a group.
+    """Share of attacked records recovered, by defense.
 
-    ``inversions``: a frame of ``tables.inversions`` with a rate and a size of groups in each row. A
-    row of the attacker's view is a sum over so many records. Bars are exact 95 % intervals; the
-    colors of the two panels agree.
+    ``inversions``: a frame of ``tables.inversions`` with a rate in each row. Bars are exact 95 %
+    intervals.
+    """
+    found = inversions.drop_nulls("rate")
+    if found.is_empty():
+        return style.nothing(width)
+    rows = list(found.iter_rows(named=True))
+    top = _highest_rate(rows)
+    each = 0.36 if width.narrow else 0.3
+    inches = width.inches if width.narrow else 0.75 * width.inches
+    figure = style.new_figure(inches, width.high(1.2 + each * len(rows)))
+    axes = figure.add_subplot()
+    for place, row in enumerate(rows):
+        bounds = (row["rate_low"], row["rate_high"])
+        lines = _bars(axes, row["rate"], place, bounds, None, looks[row["defense"]][0])
+        style.mark(lines, row["attack"], row["defense"])
+    names = [width.named(_inversion_label(row, inversions)) for row in rows]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set(
+        ylim=(len(rows) - 0.4, -0.6),
+        xlim=(-0.04 * top, 1.04 * top),
+        xlabel="Attacked records recovered",
+    )
+    style.without_ticks(axes, "y")
+    style.guide(axes, "x")
+    _in_percent(axes.xaxis, width)
+    return figure
+
+
+@sized
+def leakage(inversions: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -> Figure:
+    """Share of attacked records recovered (up) against the size of a group (across).
+
+    ``inversions``: a frame of ``tables.inversions``; rows without a rate, or without a size of
+    groups, are not drawn. A row of the attacker's view is a sum over so many records, on average.
+    Bars are exact 95 % intervals, colors are those of the defenses in ``reconstruction``.
     """
     found = inversions.drop_nulls(["rate", "summed"])
     if found.is_empty():
         return style.nothing(width)
     rows = list(found.iter_rows(named=True))
-    top = min(1.0, 1.2 * max([0.01, *(row["rate_high"] or row["rate"] for row in rows)]))
-    by_defense = max(3.2, 1.2 + 0.3 * len(rows))
-    if width.narrow:
-        figure = style.new_figure(width.inches, width.high(3.6 + 0.9 + 0.36 * len(rows)))
-        named, crowd = figure.subplots(2, 1, height_ratios=(0.6 + 0.36 * len(rows), 3.0))
-    else:
-        figure = style.new_figure(width.inches, width.high(by_defense))
-        named, crowd = figure.subplots(1, 2)
-    for place, row in enumerate(rows):
-        color = looks[row["defense"]][0]
+    top = _highest_rate(rows)
+    inches = width.inches if width.narrow else 0.75 * width.inches
+    figure = style.new_figure(inches, width.high(3.9 if width.narrow else 3.6))
+    axes = figure.add_subplot()
+    named = set[str]()
+    for row in rows:
         bounds = (row["rate_low"], row["rate_high"])
-        lines = _bars(named, row["rate"], place, bounds, None, color)
-        lines += _bars(crowd, row["summed"], row["rate"], None, bounds, color)
+        color = looks[row["defense"]][0]
+        lines = _bars(axes, row["summed"], row["rate"], None, bounds, color)
         style.mark(lines, row["attack"], row["defense"])
-    names = [width.named(_inversion_label(row, inversions)) for row in rows]
-    named.set_yticks(range(len(rows)), names)
-    named.set(
-        ylim=(len(rows) - 0.4, -0.6),
-        xlim=(-0.04 * top, 1.04 * top),
-        xlabel="Attacked records recovered",
-    )
-    named.tick_params(axis="y", length=0)
-    style.guide(named, "x")
-    crowd.set_xscale("log", base=2)
-    crowd.set(
+        if row["defense"] not in named:
+            lines[-1].set_label(width.named(words.defense(row["defense"])))
+        named.add(row["defense"])
+    across = "Records summed in one row that the attacker saw (mean over rows)"
+    axes.set_xscale("log", base=2)
+    axes.set(
         ylim=(-0.04 * top, 1.04 * top),
-        xlabel=width.wrapped(
-            "Records summed in one row that the attacker saw (mean over rows)",
-            0.6 if width.narrow else 0.38,
-        ),
+        xlabel=width.wrapped(across, 0.6),
         ylabel="Attacked records recovered",
     )
-    crowd.margins(x=0.15)
-    style.guide(crowd)
-    crowd.xaxis.set_major_formatter(FuncFormatter(_plainly))
-    for axis in (named.xaxis, crowd.yaxis):
-        axis.set_major_locator(MaxNLocator(4 if width.narrow else 5))
-        axis.set_major_formatter(FuncFormatter(_percent))
+    axes.margins(x=0.15)
+    style.guide(axes)
+    axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
+    _in_percent(axes.yaxis, width)
+    figure.legend(loc="outside lower center", ncols=2 if width.narrow else 3)
     return figure
+
+
+def _highest_rate(rows: Sequence[TableRow]) -> float:
+    """Where an axis of rates ends."""
+    most: float = max([0.01, *(row["rate_high"] or row["rate"] for row in rows)])
+    return min(1.0, 1.2 * most)
+
+
+def _in_percent(axis: Axis, width: Width) -> None:
+    axis.set_major_locator(MaxNLocator(4 if width.narrow else 5))
+    axis.set_major_formatter(FuncFormatter(_percent))
 
 
 @sized
@@ -193,7 +225,7 @@ def hospital_costs(found: pl.DataFrame, width: Width) -> Figure:
     for axes, neutral in zip(panels, (1, 0), strict=True):
         axes.axvline(neutral, color=style.SOFT, linewidth=0.9, zorder=0)
         style.guide(axes, "x")
-        axes.tick_params(axis="y", length=0)
+        style.without_ticks(axes, "y")
         axes.set_yticks(
             range(len(defenses)), [width.named(words.defense(name)) for name in defenses]
         )
@@ -306,7 +338,7 @@ def _ranked(points: pl.DataFrame, width: Width) -> Figure:
         style.mark(label, defense=row["defense"])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=width.wrapped("AUROC (right is better)", 0.4))
     axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 8))
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     where = "below the defense" if width.narrow else "on the right"
     shown = [
         _mark("D", style.BLUE, "nobody attacking", markersize=7),

@@ -35,7 +35,7 @@ def differences(changes: pl.DataFrame, width: Width, drop: float) -> Figure:
     axes.axvline(0, color=style.SOFT, linewidth=0.8, zorder=1)
     axes.axvspan(-drop, drop, color=style.FAINT, alpha=0.5, linewidth=0, zorder=0)
     axes.set_yticks(range(len(rows)), [width.named(_label(row)) for row in rows])
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel("better \N{LEFTWARDS ARROW} change \N{RIGHTWARDS ARROW} worse")
     style.guide(axes, "x")

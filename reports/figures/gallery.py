@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from reports.figures import style
@@ -22,6 +23,7 @@ MOST_FIELDS = 60  # of a row; the first ones
 PIXEL = re.compile(r"pixel_(\d+)_(\d+)(?:_(\d+))?")
 RIGHT = "#9FD4BE"  # darker than what is wrong, for those who see no red or green
 WRONG = "#FBE3D8"
+NAMES = 0.8  # columns more that the names of fields take
 TITLES = ("Truth", "Nearest guess", "Needs no attack")
 
 Cells = Mapping[str, str]
@@ -68,7 +70,8 @@ def _rows(shown: Sequence[tuple[TableRow, Recovered]], width: Width) -> Figure:
     most = max(min(len(one.truth), MOST_FIELDS) for _, one in shown)
     across = 1 if width.narrow else 2
     n_lines = -(-len(shown) // across)
-    figure = style.new_figure(width.inches, width.high(n_lines * (0.8 + 0.22 * most)))
+    high = 0.44 if width.narrow else 0.22  # of a field
+    figure = style.new_figure(width.inches, width.high(n_lines * (0.8 + high * most)))
     grid = figure.subplots(n_lines, across, squeeze=False)
     for place, axes in enumerate(grid.ravel()):
         axes.set_axis_off()
@@ -79,13 +82,17 @@ def _rows(shown: Sequence[tuple[TableRow, Recovered]], width: Width) -> Figure:
 
 def _row(axes: Axes, group: TableRow, one: Recovered, width: Width) -> None:
     shown = dict(itertools.islice(one.truth.items(), MOST_FIELDS))
-    n = len(shown)
-    axes.set(xlim=(0, 4), ylim=(n + 1, 0))
+    each = 2 if width.narrow else 1  # lines of a field: its name may stand above its values
+    left = 1.0 if width.narrow else -NAMES
+    axes.set(xlim=(left, 4), ylim=(each * len(shown) + 1, 0))
     axes.set_title(_caption(group, one, width), fontsize="medium")
     for column, title in enumerate(TITLES, 1):
         axes.text(column + 0.5, 0.5, title, ha="center", va="center", color=SOFT, fontsize="small")
-    for line, (field, truth) in enumerate(shown.items(), 1):
-        axes.text(0.95, line + 0.5, field, ha="right", va="center", color=INK, fontsize="small")
+    for place, (field, truth) in enumerate(shown.items()):
+        line = each * (place + 1)
+        name = words.field(group["source"], field)
+        x, y, side = (left, line - 0.5, "left") if width.narrow else (0.95, line + 0.5, "right")
+        axes.text(x, y, name, ha=side, va="center", color=INK, fontsize="small")
         guess = None if one.guess is None else one.guess.get(field)
         baseline = None if one.baseline is None else one.baseline.get(field)
         marks = (None, field in one.right, field in one.baseline_right)
@@ -94,13 +101,8 @@ def _row(axes: Axes, group: TableRow, one: Recovered, width: Width) -> None:
         ):
             if is_right is not None and text is not None:
                 color = RIGHT if is_right else WRONG
-                axes.axhspan(
-                    line + 0.06,
-                    line + 0.94,
-                    column / 4 + 0.01,
-                    (column + 1) / 4 - 0.01,
-                    color=color,
-                )
+                spot = (column + 0.04, line + 0.06)
+                axes.add_patch(Rectangle(spot, 0.92, 0.88, color=color))
             axes.text(
                 column + 0.5, line + 0.5, _short(text), ha="center", va="center", fontsize="small"
             )

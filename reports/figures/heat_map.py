@@ -429,5 +429,5 @@ def _label(
         axes.xaxis.set_label_position("top")
         axes.xaxis.labelpad = 10
         axes.xaxis.tick_top()
-        axes.tick_params(length=0)
+        style.without_ticks(axes)
         axes.spines[:].set_visible(False)

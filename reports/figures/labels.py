@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -14,26 +13,34 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
+from reports.figures.layout import Sheet
+
 FAMILY = "DejaVu Sans"  # comes with matplotlib
 LONGEST = 80  # characters of a line
-USUAL = 70  # characters of a line for which there is room in every figure
 SHORTER = (64, 48, 32, 24, 12)  # tried in turn where there is no room for longer ones
 MOST_LINES = 4
-NO_ROOM = "constrained_layout not applied"
 
 
-def plain(figure: Figure) -> None:
-    """Replace every text of a figure, also labels that its axes will write, as ``shown`` states.
+def fit(sheet: Sheet) -> None:
+    """Arrange a figure with its texts as ``plain`` replaces them.
 
-    Where lines are so long that nothing is left of the axes, all are cut shorter.
+    Where lines are so long that nothing is left of the panels, all are cut shorter.
     """
-    texts = [text.get_text() for text in _set(figure, LONGEST)]
-    if all(len(line) <= USUAL for text in texts for line in text.split("\n")):
-        return
-    for longest in SHORTER:
-        if _has_room(figure):
+    for longest in (LONGEST, *SHORTER):
+        plain(sheet, longest)
+        if sheet.arrange():
             return
-        _set(figure, longest)
+
+
+def plain(figure: Figure, longest: int = LONGEST) -> None:
+    """Replace every text of a figure, also labels that its axes will write, as ``shown`` states."""
+    for text in _texts(figure):
+        text.set_parse_math(False)
+        if (wanted := shown(text.get_text(), longest)) != text.get_text():
+            text.set_text(wanted)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _set_ticks(axis, longest)
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
@@ -88,24 +95,16 @@ def _glyphs() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties(family=[FAMILY]))).get_charmap())
 
 
-def _has_room(figure: Figure) -> bool:
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always")
-        figure.draw_without_rendering()
-    return not any(NO_ROOM in str(one.message) for one in noted)
-
-
-def _set(figure: Figure, longest: int) -> list[Text]:
-    """The texts of the figure, each line cut to so many characters."""
-    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    for text in texts:
-        text.set_parse_math(False)
-        if (wanted := shown(text.get_text(), longest)) != text.get_text():
-            text.set_text(wanted)
+def _texts(figure: Figure) -> Iterator[Text]:
+    """The texts of a figure but for those of ticks, which to ask for makes many more ticks."""
+    yield from figure.texts
+    for legend in figure.legends:
+        yield from (*legend.get_texts(), legend.get_title())
     for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            _set_ticks(axis, longest)
-    return texts
+        yield from (one for one in axes.get_children() if isinstance(one, Text))
+        yield from (axes.xaxis.label, axes.yaxis.label)
+        if (legend_ := axes.get_legend()) is not None:
+            yield from (*legend_.get_texts(), legend_.get_title())
 
 
 def _set_ticks(axis: Axis, longest: int) -> None:

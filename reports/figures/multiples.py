@@ -242,7 +242,7 @@ def _down(axes: Axes, names: Sequence[str]) -> Sequence[Tick]:
         axes.yaxis.set_visible(False)
         return ()
     axes.set_yticks(range(len(names)), list(names), fontsize="small")
-    axes.tick_params(axis="y", length=0)
+    style.without_ticks(axes, "y")
     return axes.yaxis.get_major_ticks(len(names))
 
 

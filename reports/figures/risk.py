@@ -63,7 +63,7 @@ def risk_matrix(found: pl.DataFrame, width: Width) -> Figure:
     levels = [WORDS[level].replace(" ", "\n") for level in LEVELS]
     axes.set_xticks(range(len(LEVELS)), levels)
     axes.set_yticks(range(len(LEVELS)), levels)
-    axes.tick_params(length=0)
+    style.without_ticks(axes)
     axes.spines[:].set_visible(False)
     axes.set(xlim=(-0.5, 4.5), ylim=(-0.5, 4.5), xlabel="Impact", ylabel="Likelihood")
     _key(figure, names, width)

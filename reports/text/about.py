@@ -1,4 +1,4 @@
-"""What the head of a page states: whose patients, who ran it, and when."""
+"""The head of a page: whose patients, who ran it, and when."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def whose(records: Sequence[RunRecord]) -> list[str]:
 
 
 def by(records: Sequence[RunRecord]) -> str:
-    """Who ran it, as ``report.by`` states; names no machine or account."""
+    """The person who ran the study, as ``report.by`` states; names no machine or account."""
     stated = (record.config.get("report", {}).get("by") for record in records)
     names = list(dict.fromkeys(str(name) for name in stated if name))
     return words.listed(names) if names else "not stated (report.by=NAME states it)"

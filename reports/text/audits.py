@@ -1,4 +1,4 @@
-"""What audits of private training found, in words."""
+"""The findings of audits of private training, in words."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sim.types import Node
 
 FACTORS: Final = (1, 2, 10)  # times that noise may be too small
 FORM_NAMES: Final = {"one_run": "one-run audit", "f_dp": "f-DP form"}
-HOW: Final = {
-    "alone": "by the hospital's own app",
-    "together": "batched, as comparisons train",
+DIFFER: Final = {  # by the relation of neighbors
+    "replace": "one record that stands in place of another",
+    "add_remove": "one record that is there or not",
 }
 
 
@@ -25,7 +25,7 @@ def at_least(epsilon: float) -> str:
 
 
 def title(one: Audit) -> str:
-    """What the audits are of."""
+    """The heading of an audit of private training."""
     return (
         f"{one.mechanism} in {one.hospital}: what {one.n_canaries:,} canaries show of epsilon"
         f" at delta {words.delta(one.delta)}"
@@ -44,6 +44,19 @@ def cells(one: Audit) -> list[str]:
     ]
 
 
+def heading(found: Sequence[Audit]) -> str:
+    """Whether the audits refute the claim, in a few words; or that they could not."""
+    if is_refuted(found):
+        return "The claim is refuted"
+    return f"The claim is not refuted{'' if _can_refute(found[0]) else ', and could not be'}"
+
+
+def _can_refute(one: Audit) -> bool:
+    """Whether an audit of which all guesses are right would exceed the claim."""
+    most = _ceiling(one)
+    return max(most.one_run, most.f_dp) > one.claim
+
+
 def verdict(found: Sequence[Audit]) -> str:
     """Whether the audits refute the claim, in one sentence."""
     exceeding = sum(one.exceeds for one in found)
@@ -52,6 +65,12 @@ def verdict(found: Sequence[Audit]) -> str:
     if is_refuted(found):
         needed = refuting(len(found), found[0].confidence)
         return f"Refuted: {audits}; {needed} are enough. The training spends more than {claim}."
+    if not _can_refute(found[0]):
+        n = f"{found[0].n_canaries:,} canaries"
+        return (
+            f"Not refuted: {audits}. That shows nothing of {claim}: with {n} no bound can be above"
+            " it, however small the noise is; more canaries are needed."
+        )
     return f"Not refuted: {audits}. That is no proof of {claim}."
 
 
@@ -61,14 +80,14 @@ def sentences(found: Sequence[Audit]) -> list[str]:
 
 
 def limits(one: Audit) -> list[str]:
-    """What an audit with so many canaries can and cannot see at its claim."""
+    """Sentences on what an audit with so many canaries can and cannot see at its claim."""
     most = _ceiling(one)
     by_form = {"one_run": most.one_run, "f_dp": most.f_dp}
     texts = list[str]()
     for form, value in by_form.items():
         shown = f"The {FORM_NAMES[form]} shows at most {at_least(value)} here"
-        blind = f": it cannot refute a claim of {words.epsilon(one.claim)}"
-        texts.append(f"{shown}, also where no noise is added{blind * (value <= one.claim)}.")
+        blind = f", so it cannot refute a claim of {words.epsilon(one.claim)}"
+        texts.append(f"{shown}, even where no noise is added{blind * (value <= one.claim)}.")
     return [
         *texts,
         f"All bounds of an audit hold together with {words.share(one.confidence)} confidence: the"
@@ -92,7 +111,7 @@ def powers(one: Audit) -> list[Node]:
 
 
 def as_json(found: Sequence[Audit]) -> Node:
-    """What the audits of one claim found, in plain values."""
+    """The findings of the audits of one claim, in plain values."""
     one = found[0]
     most = _ceiling(one)
     return {

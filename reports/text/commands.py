@@ -23,12 +23,14 @@ def comparing(
     values: Mapping[str, str] | None = None,
     *,
     undefended: bool = False,
+    usual: bool = False,
 ) -> str | None:
     """The comparison of ``command`` with other attacks and values; None if it cannot be made so.
 
     The command of one run becomes a comparison with its defense. Values of attacks that are left
-    out are left out too. ``attacks``: None for those of the command. ``undefended``: also with no
-    defense, for other values may be more than a rule is defined for.
+    out are left out too. ``attacks``: None for those of the command, else names, of which those
+    joined with + act together. ``undefended``: also with no defense, for other values may be more
+    than a rule is defined for. ``usual``: with the defenses that a comparison has by itself.
     """
     try:
         words = shlex.split(command)
@@ -40,9 +42,13 @@ def comparing(
     if words[1] == "run":
         asked = {"seeds": str(SEEDS)} | asked
     if attacks is not None:
-        asked = {"attacks": f"[{','.join(attacks)}]"} | asked
+        groups = [f"[{one.replace('+', ',')}]" if "+" in one else one for one in attacks]
+        asked = {"attacks": f"[{','.join(groups)}]"} | asked
+        attacks = [name for one in attacks for name in one.split("+")]
     rest = [_compared(word) for word in words[2:] if words[1] == "compare" or _is_common(word)]
     rest = [word for word in rest if _key(word) not in asked and _is_of(word, attacks)]
+    if usual:
+        rest = [word for word in rest if _key(word) != "defenses"]
     if undefended:
         rest = [_undefended(word) for word in rest]
     return shlex.join(["wardround", "compare", *rest, *(f"{k}={v}" for k, v in asked.items())])

@@ -7,7 +7,7 @@ states what is missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -92,7 +92,7 @@ def found(records: Sequence[RunRecord]) -> list[Finding]:
 
 
 def members(cells: Sequence[membership.Cell]) -> list[str]:
-    """What each attack tells of who was trained on: undefended, then under the defenses."""
+    """Sentences on how each attack finds members: undefended, then under the defenses."""
     texts = []
     for attack in dict.fromkeys(cell.attack for cell in cells):
         of = [cell for cell in cells if cell.attack == attack]
@@ -174,39 +174,46 @@ def crowd(inversions: pl.DataFrame) -> list[str]:
 
 
 def sureness(records: Sequence[RunRecord]) -> list[str]:
-    """What the guesses of rows of tables get right, and how far the attacker knows which fields.
+    """Sentences on how many guesses about rows of tables are right, and whether the attacker knows.
 
-    There is a sentence for each attack and defense, over all seeds.
+    There is a sentence for each attack, over all seeds; defenses with the same figures share one.
     """
-    texts = []
+    alike: dict[tuple[str, str], list[str]] = {}
     for (attack, defense), scores in _field_scores(records).items():
-        n = sum(len(one.hospital) for one in scores)
-        right, shuffled, random, typical = (
-            sum(sum(side.right) for side in sides) / n
-            for sides in zip(
-                *((one.guess, one.shuffled, one.random, one.typical) for one in scores), strict=True
-            )
+        alike.setdefault((attack, _sure_of(scores)), []).append(defense)
+    return [
+        f"{words.attack_first(attack)} {words.listed(words.under(one) for one in defenses)}: {text}"
+        for (attack, text), defenses in alike.items()
+    ]
+
+
+def _sure_of(scores: Sequence[FieldScores]) -> str:
+    """What the guesses of one attack under one defense get right."""
+    n = sum(len(one.hospital) for one in scores)
+    right, shuffled, random, typical = (
+        sum(sum(side.right) for side in sides) / n
+        for sides in zip(
+            *((one.guess, one.shuffled, one.random, one.typical) for one in scores), strict=True
         )
-        exact = sum(sum(one.guess.exact) for one in scores)
-        singled = sum(sum(one.guess.singled_out) for one in scores)
-        text = (
-            f"{words.attack_first(attack)}, {words.defense(defense)}: {words.share(right)} of the"
-            f" fields of {n}"
-            f" attacked records were guessed right, {words.share(shuffled)} from shuffled updates;"
-            f" rows drawn at random from the hospital have {words.share(random)} right, typical"
-            f" ones {words.share(typical)}. All fields of {exact} records were right; {singled}"
-            " were singled out among all records of the consortium."
+    )
+    exact = sum(sum(one.guess.exact) for one in scores)
+    singled = sum(sum(one.guess.singled_out) for one in scores)
+    text = (
+        f"{words.share(right)} of the fields of {n:,} attacked records were guessed right,"
+        f" {words.share(shuffled)} from shuffled updates; rows drawn at random from the hospital"
+        f" have {words.share(random)} right, typical ones {words.share(typical)}. All fields of"
+        f" {exact:,} records were right; {singled:,} were singled out among all records of the"
+        " consortium."
+    )
+    surest = [one.surest for one in scores if one.surest is not None]
+    others = [one.least_sure for one in scores if one.least_sure is not None]
+    if surest and others:
+        text += (
+            " Of the half of which the attacker was surest,"
+            f" {words.share(sum(surest) / len(surest))} were right, of the other half"
+            f" {words.share(sum(others) / len(others))}."
         )
-        surest = [one.surest for one in scores if one.surest is not None]
-        others = [one.least_sure for one in scores if one.least_sure is not None]
-        if surest and others:
-            text += (
-                f" Of the half of which the attacker was surest,"
-                f" {words.share(sum(surest) / len(surest))} were right, of the other half"
-                f" {words.share(sum(others) / len(others))}."
-            )
-        texts.append(text)
-    return texts
+    return text
 
 
 def _field_scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[FieldScores]]:
@@ -219,7 +226,7 @@ def _field_scores(records: Sequence[RunRecord]) -> dict[tuple[str, str], list[Fi
 
 
 def unequal_privacy(spent: pl.DataFrame) -> list[str]:
-    """For each defense, what the smallest hospital pays beside the largest, if it pays more.
+    """Sentences on what the smallest hospital pays beside the largest, if more, by defense.
 
     The price is privacy or noise.
     """
@@ -282,8 +289,8 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     rows = inversions.drop_nulls("rate").rows(named=True)
     guarded = [row for row in rows if row["defense"] != "none"]
     some = sorted((row for row in guarded if row["n_recovered"]), key=lambda row: -row["rate"])[:1]
-    texts = [_recovered(row) for row in rows if row["defense"] == "none"]
-    texts += [f"The most under a defense: {_recovered(row)}" for row in some]
+    texts = [_recovered(row, words.attack_first) for row in rows if row["defense"] == "none"]
+    texts += [f"The most under a defense: {_recovered(row, words.attack)}" for row in some]
     several = inversions["attack"].n_unique() > 1
     for attacks, defenses, most in tables.recovered_none(inversions):
         by = f" by {words.listed(map(words.attack, attacks))}" if several else ""
@@ -294,11 +301,10 @@ def _read(inversions: pl.DataFrame) -> list[str]:
     return texts
 
 
-def _recovered(row: TableRow) -> str:
+def _recovered(row: TableRow, named: Callable[[str], str]) -> str:
     interval = f"{words.share(row['rate_low'])} to {words.share(row['rate_high'])}"
     return (
-        f"{words.attack_first(row['attack'])} recovered {row['n_recovered']:,} of"
-        f" {row['n_attacked']:,} attacked"
+        f"{named(row['attack'])} recovered {row['n_recovered']:,} of {row['n_attacked']:,} attacked"
         f" records {words.under(row['defense'])} ({words.share(row['rate'])};"
         f" 95 % interval {interval}) from what the aggregator sees in round {row['round']}."
     )
@@ -357,7 +363,7 @@ def _where(spent: pl.DataFrame, most: TableRow) -> str:
 
 
 def outweighed(records: Sequence[RunRecord]) -> list[str]:
-    """For each defense that protects whole updates, its epsilon, its noise and what is left.
+    """Sentences on epsilon, noise and AUROC of each defense that protects whole updates.
 
     The AUROC is of runs that nobody attacks, beside that of the same seeds without a defense.
     """

@@ -10,6 +10,8 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from reports.text import safe
+
 PLACE: Final = "<!--glossary-->"  # where a template has the entries
 _NOT_READ: Final = re.compile(
     r"<(style|script|svg|pre|code|title)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL
@@ -139,8 +141,10 @@ ENTRIES: Final = (
         "Harm", "harm|harmed|harms|material|materially",
         "Shown where every one of at least two seeds lost {drop} of AUROC or more"
         " (report.material_drop), or the mean did and its interval lies below 0; with a backdoor,"
-        " where its success exceeds false triggers by that share of the marked patients. Otherwise"
-        " no material loss is shown, interval included, or it is not decided.",
+        " where its success exceeds false triggers by that share of the marked patients. A seed"
+        " that left no AUROC counts as lost. That no material loss is shown takes at least three"
+        " seeds, none of which lost that much, and an interval that ends below it. All else is not"
+        " decided.",
     ),
     _entry(
         "Not decided", "not decided|inconclusive|undecided",
@@ -214,6 +218,22 @@ ENTRIES: Final = (
         " clipped.",
     ),
     _entry(
+        "Clipping", "clipping|clipped|clip|clipping norm",
+        "Cutting a vector that is longer than the clipping norm to that length: the gradient of"
+        " each record before noise is added, or an update; of quantization, each value.",
+    ),
+    _entry(
+        "Sampling rate", "sampling rate",
+        "The share of a hospital's records that is in a batch: each is in it by chance, with this"
+        " probability.",
+    ),
+    _entry(
+        "One-run audit, f-DP form", "one-run audit|f-dp form|f-dp",
+        "Two ways to bound \N{GREEK SMALL LETTER EPSILON} from below by how many guesses about"
+        " canaries are right, in a single training. The bound of the one-run audit holds for every"
+        " mechanism; that of the f-DP form is larger, and takes the noise to be Gaussian.",
+    ),
+    _entry(
         "Advantage", "advantage",
         "How much more often a test of who was trained on is right than wrong, at most: 0 is"
         " guessing, 100 % is certainty.",
@@ -266,8 +286,9 @@ ENTRIES: Final = (
     ),
     _entry(
         "Measured", "measured",
-        "A status: there are runs with both controls and enough seeds, in which attack and defense"
-        " did something. It states that a figure exists, not that the figure is good.",
+        "A status: there are runs with both controls and enough seeds (three, or two that show"
+        " harm), in which attack and defense did something. It states that a figure exists, not"
+        " that the figure is good.",
     ),
     _entry(
         "Literature only, not tested, not testable by simulation",
@@ -282,7 +303,9 @@ ENTRIES: Final = (
     ),
     _entry(
         "Claim", "claim|claims",
-        "What is to be shown, written down with an id before its runs.",
+        "What is to be shown. Of a design it is written down with an id before its runs; of private"
+        " training it is the \N{GREEK SMALL LETTER EPSILON} that its accounting states, which an"
+        " audit tries to refute.",
     ),
     _entry(
         "Grade", "grade|grades",
@@ -371,7 +394,8 @@ ENTRIES: Final = (
 
 def read(page: str) -> str:
     """The text of a page that people read, in small letters, without commands and pictures."""
-    return " ".join(unescape(_NOT_READ.sub(" ", page)).casefold().split())
+    text = safe.unmarked(_NOT_READ.sub(" ", page))
+    return " ".join(unescape(text).casefold().split())
 
 
 def used(text: str) -> list[Entry]:
@@ -391,11 +415,12 @@ def filled(page: str, values: Mapping[str, object]) -> str:
         return page
     drop = values.get("drop")
     shown = f"{drop:g}" if isinstance(drop, float) else "a material share"
+    text = read(page)
     lines = [
         Markup('<dt id="{}">{}</dt><dd>{}</dd>').format(
             anchor(entry), entry.term, escape(entry.text.replace("{drop}", shown))
         )
-        for entry in sorted(used(read(page)), key=lambda entry: entry.term.casefold())
+        for entry in sorted(used(text), key=lambda entry: entry.term.casefold())
     ]
     return page.replace(PLACE, "\n".join(lines))
 

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from reports.analysis.seen import Seen
-from reports.text import answer, words
+from reports.text import answer, exposed, words
 from sim.evidence import RunRecord
+from sim.evidence.controls import NONE
+from sim.evidence.metrics import METRICS
 from threats.assessment import Assessment, RegisterRow
 from threats.criteria import Judged, wording
 from threats.levels import LEVELS, WORDS
-from threats.system import Design
+from threats.statements import Magnitude, Statement
+from threats.system import EXPOSED, Design
 
 MOST_NAMED: Final = 3
+QUOTED: Final = "\N{LEFT DOUBLE QUOTATION MARK}{}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def sentences(design: Design, assessment: Assessment, records: Sequence[RunRecord]) -> list[str]:
@@ -32,15 +36,15 @@ def sentences(design: Design, assessment: Assessment, records: Sequence[RunRecor
 
 
 def asked(assessment: Assessment, records: Sequence[RunRecord]) -> str:
-    """What was judged, by how many runs of how many attacks."""
+    """The sentence on what was judged, by how many runs of how many attacks."""
     attacks = {record.attack for record in records} - {"none"}
     seeds = words.count(len({record.seed for record in records}), "seed")
     criteria = words.count(len(assessment.criteria), "criterion", "criteria")
     return (
         f"The design {assessment.design}, version {assessment.version}, with the stack"
-        f" {assessment.stack}, was tried by {words.count(assessment.n_runs, 'simulated run')}"
-        f" of {words.count(len(attacks), 'attack')} and none, with {seeds}, against its own"
-        f" {criteria}."
+        f" {assessment.stack}, was tried in {words.count(assessment.n_runs, 'simulated run')},"
+        f" under {words.count(len(attacks), 'attack')} and without one, with {seeds}, against its"
+        f" own {criteria}."
     )
 
 
@@ -69,7 +73,8 @@ def outcome(design: Design, assessment: Assessment) -> str:
 
 def _missed(one: Judged, asks: str) -> str:
     found = one.shown
-    figure = "" if found is None or found.figure is None else f", and {found.figure:.3f} was found"
+    shown = None if found is None else found.figure
+    figure = "" if shown is None else f", and {words.figure(shown)} was found"
     under = "" if found is None else f" under {words.attack(found.attack)}"
     return f"{one.id} ({asks}{figure}{under})"
 
@@ -83,7 +88,8 @@ def risk(assessment: Assessment) -> str:
     highest = max(measured, key=_level)
     level = WORDS[LEVELS[_level(highest)]]
     alike = [row for row in measured if _level(row) == _level(highest)]
-    named = words.some(dict.fromkeys(f"{row.name} by {row.adversary}" for row in alike), MOST_NAMED)
+    rows = dict.fromkeys(f"{QUOTED.format(row.name)} by {row.adversary}" for row in alike)
+    named = words.some(rows, MOST_NAMED)
     return (
         f"Of the risks that were measured, the highest that is left with the stack is {level}:"
         f" {named}."
@@ -96,15 +102,15 @@ def _level(row: RegisterRow) -> int:
 
 
 def read_and_paid(records: Sequence[RunRecord]) -> str:
-    """What was read of patients, and which hospital pays for the stack."""
+    """The sentence on what was read of patients, and which hospital pays for the stack."""
     seen = Seen(records)
-    read = answer.read(seen).removesuffix(".")
+    read = exposed.sentence(seen).removesuffix(".")
     pays = answer.pays(seen)
     return f"{read}; {pays[:1].lower()}{pays[1:]}"
 
 
 def left_open(assessment: Assessment) -> str:
-    """What was not measured, what is asked, and whether somebody has decided."""
+    """The sentence on unmeasured criteria, open questions, and whether somebody has decided."""
     threats = [row for row in assessment.rows if row.kind == "threat"]
     beyond = sum(row.status == "not_testable_by_simulation" for row in threats)
     unmeasured = sum(row.status != "measured" for row in threats)
@@ -123,3 +129,43 @@ def left_open(assessment: Assessment) -> str:
         parts.append("nobody has decided on the verdict")
     parts.append("attacks that were not tried may do more")
     return f"Still open: {'; '.join(parts)}."
+
+
+def worked(one: Statement) -> str:
+    """The sentence on how often an attack worked, and how often it may at most."""
+    name = words.attack_first(one.claim.attack)
+    tried = one.trials
+    if tried.unit == "seed":
+        found = f"worked in {tried.successes} of {words.count(tried.n, 'run')}"
+        lacking = f"; {tried.unknown} of them left no figure to tell by" if tried.unknown else ""
+    else:
+        thing = {"record": "attacked record", "update": "update"}[tried.unit]
+        found = f"recovered {tried.successes} of {words.count(tried.n, thing)}"
+        lacking = ""
+    bounds = f"at least {words.at_least(one.lower)} and at most {words.at_most(one.upper)}"
+    things = {"seed": "runs", "record": "records", "update": "updates"}[tried.unit]
+    return f"{name} {found}{lacking} ({bounds} of such {things}, with 95 % confidence each)."
+
+
+def adapted(one: Statement) -> str:
+    """Whether the attack of a statement chose what to send by trying the defense."""
+    if one.defense == NONE:
+        return "there was no defense to adapt to"
+    return "it adapted to the defense" if one.adaptive else "it did not adapt to the defense"
+
+
+def magnitude(one: Magnitude) -> str:
+    """The magnitude of the harm at its worst, with its level, in words."""
+    level = f"which is {WORDS[one.level]} on the consortium's scale"
+    if one.metric == EXPOSED:
+        people = "nobody" if not one.value else f"at most {one.value:,.0f} people"
+        return f"{people} expected to be exposed, {level}"
+    metric = METRICS[one.metric]
+    if one.value is None:
+        return f"no {metric.text} is left, {level}"
+    if one.kind == "privacy":
+        return f"{metric.text} {words.figure(one.value)}, {level}"
+    verb = "fell" if metric.harm == "lower" else "rose"
+    if one.value <= 0:
+        return f"{metric.text} never {verb}, {level}"
+    return f"{metric.text} {verb} by {words.figure(one.value)}, {level}"

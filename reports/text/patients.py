@@ -14,7 +14,7 @@ LEAST = 0.0005  # a change that three digits show
 
 
 def sentences(seen: Seen) -> list[str]:
-    """Whose scores, whose records and whose harm these results are about."""
+    """Sentences on the patients: those scored, those whose records were read, and those harmed."""
     return [
         *_tested(seen.records),
         *_hit(seen),

@@ -1,20 +1,20 @@
-"""What to do next after a comparison: rows to act on, and commands for what was not tested.
+"""The next steps after a comparison: rows to act on, and commands for what was not tested.
 
-What asks for people first comes first: more than privacy allows, harm that nothing tried holds,
-harm that something tried holds, and then what is not decided.
+What asks for people first comes first: more than privacy allows, harm that nothing tried holds or
+that nothing was tried against, harm that something tried holds, and then what is not decided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import polars as pl
 
 from reports.analysis import broken, inferred, membership, ranking, skipped, tables
 from reports.analysis.seen import Seen
-from reports.text import answer, commands, words
+from reports.text import answer, commands, exposed, words
 from sim.evidence import RunRecord
 from sim.evidence.controls import NONE
 from sim.evidence.intervals import HARMED, UNDECIDED, WITHIN
@@ -28,20 +28,22 @@ LEAST_SEEDS = 10
 
 
 class Urgency(IntEnum):
-    """How urgent a row is; the smallest comes first."""
+    """The urgency of a row; the smallest comes first."""
 
     EXCEEDED = 0
     BROKEN = 1
     NOTHING_HELPS = 2
-    SOMETHING_HELPS = 3
-    DEFENSE_HARMS = 4
-    NOT_DECIDED = 5
+    NONE_TRIED = 3
+    SOMETHING_HELPS = 4
+    DEFENSE_HARMS = 5
+    NOT_DECIDED = 6
 
 
 URGENT = {
     Urgency.EXCEEDED: "at once",
     Urgency.BROKEN: "before anything else is read",
     Urgency.NOTHING_HELPS: "nothing tried is shown to help",
+    Urgency.NONE_TRIED: "no defense was tried",
     Urgency.SOMETHING_HELPS: "a defense tried helps",
     Urgency.DEFENSE_HARMS: "only under a defense",
     Urgency.NOT_DECIDED: "not decided",
@@ -53,7 +55,8 @@ class Step:
     """One row to act on.
 
     ``size``: how large the harm is, of rows that are as urgent. ``place``: the part of the page
-    with its figures. ``command``: what would decide it, None where no command does.
+    with its figures. ``command``: what would decide it or tries a defense, None where no command
+    does. ``attack``: the name of the attack that it is about, empty where it is about none.
     """
 
     urgency: Urgency
@@ -62,6 +65,7 @@ class Step:
     text: str
     place: str
     command: str | None = None
+    attack: str = ""
 
     @property
     def urgent(self) -> str:
@@ -105,7 +109,21 @@ def act(seen: Seen, manifest: Node) -> list[Step]:
         *_idle(records),
         *_not_decided(seen, command),
     ]
+    guarded = {record.attack for record in records if record.defense != NONE}
+    found = [one if one.attack in guarded else _none_tried(one, command) for one in found]
     return sorted(found, key=lambda step: (step.urgency, -step.size))
+
+
+def _none_tried(step: Step, command: str) -> Step:
+    """A step as it stands where no defense was run against its attack."""
+    if step.urgency != Urgency.NOTHING_HELPS:
+        return step
+    return replace(
+        step,
+        urgency=Urgency.NONE_TRIED,
+        text=f"{step.text} No defense was run against it.",
+        command=commands.comparing(command, [step.attack], usual=True),
+    )
 
 
 def _exceeded(records: Sequence[RunRecord]) -> Iterator[Step]:
@@ -177,14 +195,12 @@ def _step(
         text += f" What helped: {held} under {words.listed(shown)}."
     elif len(guarded):
         text += " None of the defenses tried is shown to hold it."
-    else:
-        text += " No defense was run against it."
     if len(unsure):
         text += f" Not decided {_where(unsure)}."
     urgency = Urgency.SOMETHING_HELPS if helps else Urgency.NOTHING_HELPS
     if only_guarded:
         urgency = Urgency.DEFENSE_HARMS
-    return Step(urgency, size, words.attack(attack), text, place)
+    return Step(urgency, size, words.attack(attack), text, place, attack=attack)
 
 
 def _where(rows: pl.DataFrame) -> str:
@@ -231,22 +247,23 @@ def _recovered(rows: pl.DataFrame) -> Iterator[Step]:
                 helped += f". Under {names} none was either; {doubt}"
             if len(fewer):
                 helped += f". Fewer were recovered under {rates}"
-        elif ours.filter(pl.col("defense") != NONE).is_empty():
-            helped = "No defense was run against it"
         elif len(fewer):
             helped = f"What helped: fewer were recovered under {rates}, yet some"
+        elif ours.filter(pl.col("defense") != NONE).is_empty():
+            helped = ""
         else:
             helped = "Under each defense tried some were recovered"
         urgency = Urgency.SOMETHING_HELPS if len(helps) or len(fewer) else Urgency.NOTHING_HELPS
         name = words.attack(attack)
-        yield Step(urgency, row["rate"], name, f"{what} {helped}.", "reconstruction")
+        text = f"{what} {helped}." if helped else what
+        yield Step(urgency, row["rate"], name, text, "reconstruction", attack=attack)
 
 
 def _members(cells: Sequence[membership.Cell]) -> Iterator[Step]:
     """Attacks that are shown to tell who was trained on."""
     for attack in dict.fromkeys(cell.attack for cell in cells):
         ours = [cell for cell in cells if cell.attack == attack]
-        shown = [cell for cell in ours if answer.tells(cell)]
+        shown = [cell for cell in ours if exposed.tells(cell)]
         if not shown:
             continue
         most = max(shown, key=lambda cell: cell.auc.value)
@@ -259,7 +276,7 @@ def _members(cells: Sequence[membership.Cell]) -> Iterator[Step]:
         )
         size = most.auc.value - 0.5
         name = words.attack(attack)
-        yield Step(Urgency.NOTHING_HELPS, size, name, text, "membership")
+        yield Step(Urgency.NOTHING_HELPS, size, name, text, "membership", attack=attack)
 
 
 def _isolated(rows: pl.DataFrame) -> Iterator[Step]:
@@ -271,8 +288,9 @@ def _isolated(rows: pl.DataFrame) -> Iterator[Step]:
             f" {row['n_recovered']:,} of {row['n_attacked']:,}."
         )
         size = row["n_recovered"] / row["n_attacked"]
-        name = words.attack(row["attack"])
-        yield Step(Urgency.NOTHING_HELPS, size, name, text, "visibility")
+        attack = row["attack"]
+        name = words.attack(attack)
+        yield Step(Urgency.NOTHING_HELPS, size, name, text, "visibility", attack=attack)
 
 
 def _inferred(rows: Sequence[TableRow]) -> Iterator[Step]:
@@ -286,8 +304,10 @@ def _inferred(rows: Sequence[TableRow]) -> Iterator[Step]:
             f" {row['figure']}, {words.score(row['value'])} beside {words.score(row['alone'])}"
             f" without the attack (95 % interval of the difference {excess})."
         )
-        name = words.attack(row["attack"])
-        yield Step(Urgency.NOTHING_HELPS, row["excess"], name, text, "inferred")
+        attack = row["attack"]
+        name = words.attack(attack)
+        size = row["excess"]
+        yield Step(Urgency.NOTHING_HELPS, size, name, text, "inferred", attack=attack)
 
 
 def _idle(records: Sequence[RunRecord]) -> Iterator[Step]:
@@ -310,7 +330,7 @@ def _not_decided(seen: Seen, command: str) -> Iterator[Step]:
     records = seen.records
     n_open, n_all = answer.undecided(seen.sound)
     asked_of = len(seen.asked)
-    unsure = sum(not answer.tells(cell) for cell in seen.asked)
+    unsure = sum(not exposed.tells(cell) for cell in seen.asked)
     if not n_open and not unsure:
         return
     cells = f"{n_open} of {words.count(n_all, 'pair')} of attack and defense"

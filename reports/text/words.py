@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from decimal import ROUND_CEILING, Decimal
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 
 from sim import titles
 from sim.evidence.protection import epsilon as epsilon
 from sim.evidence.written import NONE as NONE
+from sim.evidence.written import at_least as at_least
+from sim.evidence.written import at_most as at_most
 from sim.evidence.written import change as change
+from sim.evidence.written import count as count
+from sim.evidence.written import figure as figure
+from sim.evidence.written import half_up
+from sim.evidence.written import listed as listed
+from sim.evidence.written import ranges as ranges
 from sim.evidence.written import share as share
 from sim.evidence.written import signed_points as signed_points
 from sim.titles import attack as attack
+from sim.titles import attack_first as attack_first
 from sim.titles import defense as defense
+from sim.titles import defense_first as defense_first
 
 SHOWN: Final[Mapping[str, str]] = {  # what the runs of a row show
     "harm": "harm is shown",
@@ -25,7 +34,7 @@ SHOWN: Final[Mapping[str, str]] = {  # what the runs of a row show
 
 def score(value: float | None) -> str:
     """A score between 0 and 1 with three digits."""
-    return NONE if value is None else f"{value:.3f}"
+    return NONE if value is None else half_up(value, ".3f")
 
 
 def defined(value: float | None) -> str:
@@ -45,7 +54,7 @@ def equal_shares(value: float | None) -> str:
     """An influence or a weight in units of an equal share, with two digits."""
     if value is None:
         return NONE
-    return f"{value + 0:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+    return half_up(value, ".2f").replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
 
 
 def equal_shares_span(low: float | None, high: float | None) -> str:
@@ -79,7 +88,7 @@ def share_span(low: float | None, high: float | None) -> str:
 
 def number(value: float) -> str:
     """A mean count: ``1``, ``8.5``."""
-    return f"{value:.1f}".removesuffix(".0")
+    return half_up(value, ".1f").removesuffix(".0")
 
 
 def not_decided(n: int) -> str:
@@ -103,34 +112,12 @@ def verdict(text: str | None, n: int) -> str:
     return NONE if text is None else not_decided(n) if text == "not decided" else text
 
 
-def count(n: int, thing: str, things: str = "") -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
-
-
-def listed(names: Iterable[str]) -> str:
-    """``a, b and c``."""
-    *most, last = list(names) or [NONE]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 def some(names: Iterable[str], most: int = 6) -> str:
     """``a, b and c``; of more than ``most`` names the first few and how many more."""
     given = list(names)
     if len(given) > most:
         given = [*given[: most - 1], f"{len(given) - most + 1} more"]
     return listed(given)
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """``1, 4 to 9 and 12`` for whole numbers in order."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return listed(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def under(name: str) -> str:
@@ -162,6 +149,12 @@ def _both(name: str, title: str) -> str:
     return title if title == name or name == "none" else f"{title} ({name})"
 
 
+def field(source: str, name: str) -> str:
+    """A field of a record by its plain name, if its data set has one for it."""
+    title = titles.field(source, name)
+    return name if title is None else title.title
+
+
 def differs(name: str, title: str) -> bool:
     """Whether a plain name is more than the typed one in other letters and signs.
 
@@ -174,14 +167,9 @@ def differs(name: str, title: str) -> bool:
     return name != "none" and letters != others
 
 
-def attack_first(name: str) -> str:
-    """The plain name of an attack as the first word of a sentence; a typed name stays as it is."""
-    return start(attack(name)) if titles.explained("attack", name) else name
-
-
-def defense_first(name: str) -> str:
-    """The plain name of a defense as the first word of a sentence; a typed name stays as it is."""
-    return start(defense(name)) if titles.explained("defense", name) else name
+def sentence(parts: Sequence[str]) -> str:
+    """The clauses as one sentence."""
+    return f"{start('; '.join(parts))}."
 
 
 def start(text: str) -> str:
@@ -195,16 +183,5 @@ def delta(value: float) -> str:
 
 
 def of_100(share: float) -> int:
-    """How many of a hundred a share is at most."""
+    """The share as a number out of 100, rounded up."""
     return min(100, math.ceil(100 * Decimal(repr(share))))
-
-
-def at_most(value: float | None) -> str:
-    """An upper bound of a rate as a percentage with two digits, rounded up."""
-    if value is None:
-        return NONE
-    exact = 100 * Decimal(repr(value))
-    if exact < Decimal("0.1"):
-        return "under 0.1 %" if exact > 0 else "0 %"
-    step = Decimal(1).scaleb(min(0, exact.adjusted() - 1))
-    return f"{min(exact.quantize(step, ROUND_CEILING), Decimal(100)).normalize():f} %"

@@ -85,7 +85,7 @@ def completion(words: Sequence[str]) -> None:
 
 
 def candidates(line: str) -> list[str]:
-    """What the last word of a line, up to the cursor, can become: whole words, sorted."""
+    """The completions of the last word of a line, up to the cursor: whole words, sorted."""
     before, _, word = line.lstrip().rpartition(" ")
     given = before.split()[1:]
     if not given:

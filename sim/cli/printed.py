@@ -22,7 +22,7 @@ def show(values: Mapping[str, object]) -> None:
 def of_runs(
     records: Sequence[RunRecord], command: str, page: Path, refused: Sequence[Node] = ()
 ) -> Node:
-    """What a command of runs ends with: its answer, what to do next, and the rows of its runs.
+    """The closing summary of a command of runs: its answer, the next steps, and a row for each run.
 
     ``command``: the one that repeats it. ``refused``: the cells that did not run.
     """
@@ -65,5 +65,5 @@ def of_runs(
 
 
 def of_folder(folder: Path, page: Path) -> Node:
-    """Where the page of a folder of several studies or of audits is."""
+    """The place of the page of a folder of several studies or of audits."""
     return {"schema": RESULTS, "folder": str(folder), "report": str(page)}

@@ -264,7 +264,7 @@ def page(
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        with aside(style.inline) as drawing:
+        with aside(style.drawn) as drawing:
             return write_report(
                 folder, everything, name=name, show_reconstructions=shown, drawing=drawing
             )

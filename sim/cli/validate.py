@@ -101,10 +101,11 @@ def validate(tried: Tried, folder: Path, values: Node, minutes: float, job: _Job
         print(json.dumps(verdict.verdict_json(assessment, catalog.load()), indent=2))
     else:
         design = tried.asked.design
-        Screen().print(verdicts.closing(assessment, design, found.missing, job.command))
         tasks.print_answer(design, assessment, found.records)
+        Screen().print(verdicts.judged(assessment, design))
         if found.search is not None:
             Screen().print(verdicts.searched(found.search))
+        Screen().print(verdicts.next_steps(assessment, design, found.missing, job.command))
         tasks.print_place(found.page)
     return 0 if assessment.outcome == "met" else 1
 

@@ -9,7 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from sim import titles
 from sim.cli.screen import plain_table
+from sim.evidence.written import figure, listed
 from threats.assessment import Assessment
 from threats.changes import COSTS
 from threats.criteria import Judged, wording
@@ -35,7 +37,7 @@ MOST_CHANGES: Final = 10
 
 
 def plan(design: Design, runs: Runs, seconds: float) -> Group:
-    """What is run for a design, what is not and why, and about how long it takes."""
+    """The runs planned for a design, those left out and why, and about how long they take."""
     first = f" from {runs.seeds[0]} on" if runs.seeds[0] else ""
     head = Text.assemble(
         (f"{runs.n_runs} runs", "bold"),
@@ -50,11 +52,8 @@ def plan(design: Design, runs: Runs, seconds: float) -> Group:
     return Group(*parts, _excluded(runs))
 
 
-def closing(assessment: Assessment, design: Design, missing: int, command: str) -> Group:
-    """Each criterion with its figure and whether it is met, and what to do next.
-
-    ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
-    """
+def judged(assessment: Assessment, design: Design) -> Group:
+    """Each criterion with its figure and whether it is met, and why where it is not."""
     table = plain_table(f"\n{_heading(assessment)}", ("criterion", "", "found", "asks", "under"))
     for column in table.columns[:3]:
         column.no_wrap = True
@@ -65,12 +64,18 @@ def closing(assessment: Assessment, design: Design, missing: int, command: str) 
             Text(WORDS[one.outcome], style=STYLES[one.outcome]),
             _figure(one),
             wording(asked[one.id]),
-            one.decisive or "",
+            titles.attack(one.decisive or ""),
         )
     whys = (f"{one.id}: {_why(one)}" for one in assessment.criteria if one.outcome != "met")
-    parts: list[Table | Text] = [table, *_listed("Why", whys)]
-    parts += _listed("Next", _next(assessment, design, missing, command))
-    return Group(*parts)
+    return Group(table, *_listed("Why", whys))
+
+
+def next_steps(assessment: Assessment, design: Design, missing: int, command: str) -> Group:
+    """The next steps after a verdict.
+
+    ``missing``: how many runs the design's minutes left undone. ``command``: repeats the results.
+    """
+    return Group(*_listed("Next", _next(assessment, design, missing, command)))
 
 
 def searched(found: Search) -> Group:
@@ -82,7 +87,7 @@ def searched(found: Search) -> Group:
         return Group(*parts)
     table = plain_table("\nChanges", ("change", "costs", "seeds", "beyond by", "criteria"))
     for step in sorted(tried, key=lambda step: (step.state != "met", step.order))[:MOST_CHANGES]:
-        beyond = f"{step.shortfall:.3f}"
+        beyond = figure(step.shortfall)
         cost = COSTS[step.change.cost]
         table.add_row(step.change.text, cost, str(step.seeds), beyond, _outcomes(step))
     more = len(tried) - MOST_CHANGES
@@ -113,7 +118,8 @@ def _figure(one: Judged) -> str:
         return "nothing"
     side = "at least" if one.bound == "at_least" else "at most"
     bound = found.lower if one.bound == "at_least" else found.upper
-    return f"{found.figure:.3f} ({'no bound' if bound is None else f'{side} {bound:.3f}'})"
+    stated = "no bound" if bound is None else f"{side} {figure(bound)}"
+    return f"{figure(found.figure)} ({stated})"
 
 
 def _why(one: Judged) -> str:
@@ -121,8 +127,8 @@ def _why(one: Judged) -> str:
         shown = one.reasons[:MOST_REASONS]
         more = len(one.reasons) - len(shown)
         return "; ".join([*shown, *([f"and {more} more"] if more else [])]) or one.text
-    beyond = [found.attack for found in one.tried if found.outcome == one.outcome]
-    return f"beyond it under {', '.join(beyond)}"
+    beyond = [titles.attack(tried.attack) for tried in one.tried if tried.outcome == one.outcome]
+    return f"beyond it under {listed(beyond)}"
 
 
 def _next(assessment: Assessment, design: Design, missing: int, command: str) -> Iterator[str]:
@@ -153,9 +159,9 @@ def _untested(runs: Runs) -> Iterator[str]:
     for one in runs.untested:
         reasons.setdefault((one.threat, one.reason), []).append(one)
     for (threat, reason), ones in reasons.items():
-        names = dict.fromkeys(one.attack for one in ones if one.attack is not None)
+        names = dict.fromkeys(titles.attack(one.attack) for one in ones if one.attack is not None)
         adversaries = ", ".join(dict.fromkeys(one.adversary for one in ones))
-        attacks = f" {', '.join(names)}" if names else ""
+        attacks = f", {listed(names)}" if names else ""
         yield f"{threat}{attacks} ({adversaries}): {reason}"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from sim import titles
 from sim.config.choices import groups
 from sim.config.plain import DEEPEST, LONGEST, MOST_VALUES, NAME, check_references
 from sim.errors import InputError, cut
@@ -128,6 +129,7 @@ def _check_file(root: Path, path: Path) -> dict[str, Any]:
         raise _wrong(path, f"expected another name, because {own} is the project's own")
     text = _text(path)
     _check_header(path, group, text)
+    _check_title(path, text)
     top = _loaded(path, text)
     if top is not None and not isinstance(top, dict):
         raise _wrong(path, "expected a mapping of keys and values")
@@ -157,6 +159,13 @@ def _check_header(path: Path, group: str, text: str) -> None:
             raise _wrong(path, f"states @package {cut(package)}; {expected}")
     if len(stated) != len(re.findall(r"@package", text)):
         raise _wrong(path, "expected @package only in a line of its own: # @package NAME")
+
+
+def _check_title(path: Path, text: str) -> None:
+    """Refuse a title that a reader could take for one of the project's own."""
+    title = titles.stated(text)
+    if title is not None and (reason := titles.posing(title.title)) is not None:
+        raise _wrong(path, f"its title {title.title!a} {reason}; expected another title")
 
 
 def _loaded(path: Path, text: str) -> Any:

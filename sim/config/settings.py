@@ -92,7 +92,7 @@ class Named(Values):
 
 
 class Engine(Values):
-    """Where hospitals run: in this process, or in Flower's simulation on Ray."""
+    """The place where hospitals run: in this process, or in Flower's simulation on Ray."""
 
     name: Literal["local", "ray"]
 

@@ -43,7 +43,11 @@ class Source:
         return {group: self._options(group) for group in (GROUP, *STACK)}
 
     def defaults(self, preset: str) -> list[Choice]:
-        """The options of the groups of a defense that Hydra takes with a preset."""
+        """The options of the groups of a defense that Hydra takes with a preset.
+
+        An option that is part of another one of its group, as dp=record of dp=record_hospital, is
+        left out.
+        """
         if preset not in self.taken:
             self.taken[preset] = self._defaults(preset)
         return self.taken[preset]
@@ -51,8 +55,13 @@ class Source:
     def _defaults(self, preset: str) -> list[Choice]:
         words = ["attack=[none]", f"{GROUP}={preset}"]
         found = self.loader.compute_defaults_list("config", words, RunMode.RUN).defaults
-        pairs = [str(default.config_path).rpartition("/") for default in found]
-        return [(group, option) for group, _, option in pairs if group in STACK]
+        chosen = list[Choice]()
+        for default in found:
+            group, _, option = str(default.config_path).rpartition("/")
+            inside = str(default.parent).rpartition("/")[0]  # an option may be made of others
+            if group in STACK and group != inside:
+                chosen.append((group, option))
+        return chosen
 
     def _options(self, group: str) -> list[str]:
         found = self.loader.get_group_options(group, config_name="config", overrides=[])
@@ -109,23 +118,25 @@ def make_asked(overrides: Sequence[Override]) -> None:
 def _choices(name: str, parts: Sequence[str], source: Source) -> dict[str, list[str]]:
     """The choices of a stack by group. Only steps may be several, and each only once."""
     chosen = defaultdict[str, list[str]](list)
-    by = dict[str, str]()
+    by = dict[Choice, str]()
     if repeated := [part for part in parts if parts.count(part) > 1]:
         raise InputError(GROUP, name, f"expected {repeated[0]} once")
     for part in parts:
         for group, option in _of_part(name, part, source):
             if option in chosen[group]:
-                both = f"{by[group]} and {part} both have it"
+                both = f"{by[group, option]} and {part} both have it"
                 raise InputError(GROUP, name, f"expected {group}={option} once: {both}")
             if group == "dp" and (joint := _both(chosen[group], option, source)):
+                by[group, joint] = f"{by[group, chosen[group][0]]}{JOINT}{part}"
                 chosen[group] = [joint]
                 continue
             if chosen[group] and group != "steps":
-                one = f"{by[group]} has {group}={chosen[group][0]}"
+                there = chosen[group][0]
+                one = f"{by[group, there]} has {group}={there}"
                 other = f"{part} has {group}={option}"
                 raise InputError(GROUP, name, f"expected one {group}; {one} and {other}")
             chosen[group].append(option)
-            by[group] = part
+            by[group, option] = part
     return chosen
 
 

@@ -87,15 +87,10 @@ def decode(schema: Schema, row: Row) -> dict[str, str]:
     return {field.name: _shown(field, np.asarray(row, dtype=np.float64)) for field in schema.fields}
 
 
-def matches(schema: Schema, truth_row: Row, guess_row: Row, tolerance: float = 1e-3) -> bool:
-    """Whether a guess is the true record, both (n_features,), by the rule of ``matching``."""
-    return bool(matching(schema, truth_row, np.asarray(guess_row)[None], tolerance)[0])
-
-
 def matching(
     schema: Schema, truth: Row, guesses: Row, tolerance: float = 1e-3
 ) -> NDArray[np.bool_]:
-    """Which of ``guesses`` (n, n_features) are the record ``truth`` (n_features,).
+    """The mask of the ``guesses`` (n, n_features) that are the record ``truth`` (n_features,).
 
     Every continuous value lies within ``tolerance`` of the true one, relative to it, in the field's
     own units; where the true value is 0, within ``tolerance`` standard deviations. An absent value

@@ -81,7 +81,7 @@ class Tiles:
 
 
 def amounts(images: NDArray[np.floating | np.uint8]) -> NDArray[np.float64]:
-    """How much hematoxylin, eosin and DAB each pixel (..., 3) absorbs, (..., 3), by Beer's law."""
+    """The hematoxylin, eosin and DAB in each pixel, (..., 3) of (..., 3), by Beer's law."""
     density = -np.log10(np.maximum(images, 1) / FULL)
     return np.asarray(density @ np.linalg.inv(STAINS))
 

@@ -1,4 +1,4 @@
-"""What all of a consortium's own data share, tables and images: files, condition, hospitals."""
+"""The common part of a consortium's own data, tables and images: files, condition, hospitals."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class Own:
 
     @property
     def sharing(self) -> Sharing:
-        """How the records are shared out to the hospitals."""
+        """The rule by which records are shared out to the hospitals."""
         return Sharing(self.hospital, self.partition, self.n_hospitals, self.alpha, self.min_rows)

@@ -1,5 +1,4 @@
-"""What each column of a consortium's own data is, found out from its name and its cells, and which
-columns are left out because they name patients.
+"""The kind of each column of own data, found out from name and cells; columns of names go.
 
 A cell never leaves this module in a message: columns are named, and cells are counted.
 """
@@ -44,7 +43,9 @@ ADDRESSES = r"(@[\w-]+\.\w|^\+?\d[\d ()/-]{8,}\d$|^\d{3}-\d{2}-\d{4}$|^[A-Za-z]{
 
 @dataclass(frozen=True)
 class Asked:
-    """What a configuration states of columns by name; it goes before what is found out.
+    """The statements of a configuration about columns, by name.
+
+    They go before what is found out.
 
     ``levels``: by category the names of its levels, which everybody may know. ``missing``: cells
     that stand for no value.

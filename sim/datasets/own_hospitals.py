@@ -1,4 +1,4 @@
-"""Which patients of a consortium's own data are of which hospital."""
+"""The patients of each hospital in a consortium's own data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Hospitals = NDArray[np.object_]  # of each patient
 
 @dataclass(frozen=True)
 class Sharing:
-    """How patients come to hospitals: by a column, by file, or shared out (``partition``)."""
+    """The way in which patients come to hospitals: by a column, by file, or by ``partition``."""
 
     hospital: str | None
     partition: str | None
@@ -75,7 +75,7 @@ class Sharing:
 
 
 def notes(parts: Mapping[str, Rows], labels: NDArray[np.float32]) -> Sequence[str]:
-    """What is to be known of the labels: how the hospitals differ in them."""
+    """Notes on the labels for the reader of a report: how the hospitals differ in them."""
     shares = {name: float(labels[rows].mean()) for name, rows in parts.items()}
     low = min(shares.values())
     high = max(shares.values())

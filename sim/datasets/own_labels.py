@@ -1,4 +1,4 @@
-"""Which patients of a consortium's own data are with the condition."""
+"""The patients with the condition in a consortium's own data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Values: TypeAlias = Value | Sequence[Value] | None
 
 @dataclass(frozen=True)
 class Classes:
-    """What counts as with the condition: labels in ``positive``, or numbers from ``positive_from``.
+    """The cells that count as with the condition: ``positive``, or numbers from ``positive_from``.
 
     ``negative``: labels without it; None for the only other one.
     """

@@ -44,7 +44,7 @@ MARKS = (
 
 @dataclass(frozen=True)
 class Form:
-    """How a file is written; ``auto`` where it is to be found out."""
+    """The form of a file; ``auto`` where it is to be found out."""
 
     encoding: str = "auto"
     separator: str = "auto"

@@ -1,4 +1,4 @@
-"""How the patients of one file are shared out to made-up hospitals."""
+"""The ways in which the patients of one file are shared out to made-up hospitals."""
 
 from __future__ import annotations
 

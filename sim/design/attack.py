@@ -1,4 +1,4 @@
-"""Who is hostile, how they attack and what they know: held by the simulator's adversary alone."""
+"""The attack plan, held by the simulator's adversary: the hostile, their attacks and knowledge."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class AttackPlan:
         }
 
     def stage(self, plan: FederationPlan, number: int, model: NDArray[np.float32]) -> Stage:
-        """What the aggregator's attacks know when a round with ``model`` (n_params,) begins."""
+        """The knowledge of the aggregator's attacks when a round with ``model`` begins."""
         return Stage(
             number=number,
             hospitals=plan.hospitals,

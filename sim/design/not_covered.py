@@ -1,4 +1,4 @@
-"""What a stated epsilon does not cover: sentences of ``explain``, evidence, report and docs."""
+"""Sentences on what a stated epsilon does not cover, for ``explain``, evidence, report and docs."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _hostile(number: int) -> str:
 
 
 def refusal(plan: FederationPlan) -> str | None:
-    """Why steps or rule cannot work on the plan's view; None if they can.
+    """The reason why steps or rule cannot work on the plan's view; None if they can.
 
     It is found by limits, then by tries on small updates. Raises ``PluginError`` for a part that
     fails on them.

@@ -1,4 +1,4 @@
-"""What redrawn groups show over rounds: after how many of them sums determine single updates."""
+"""Redrawn groups over rounds: after how many of them sums determine single updates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Overlap:
 
 
 def overlap(plan: FederationPlan) -> Overlap | None:
-    """What the plan's groups show over its rounds.
+    """The overlap of the groups that the plan draws over its rounds.
 
     None where they stay the same, and for more hospitals than ``MOST``.
     """
@@ -67,7 +67,7 @@ def left_out(plan: FederationPlan) -> int | None:
 
 
 def sentence(plan: FederationPlan) -> str | None:
-    """What the plan's groups show over its rounds, in one line; None where nothing is redrawn."""
+    """The sentence on what the plan's groups show over its rounds, None where they last."""
     found = overlap(plan)
     if found is None:
         return None

@@ -120,7 +120,7 @@ class FederationPlan:
 
     @property
     def training(self) -> Training:
-        """How each hospital trains in a round, and the number of rounds."""
+        """The training values of each hospital in a round, and the number of rounds."""
         return self.terms.training
 
     @property
@@ -130,7 +130,7 @@ class FederationPlan:
 
     @property
     def columns(self) -> Schema:
-        """How a record is laid out."""
+        """The layout of a record."""
         return self.terms.columns
 
     @property
@@ -200,7 +200,7 @@ class FederationPlan:
 
     @cached_property
     def quantization(self) -> Quantizing | None:
-        """How updates are quantized before they are added up; None where they are not."""
+        """The quantization of updates before they are added up; None where they are not."""
         return self.secagg.quantization
 
     def groups(self, number: int) -> Members:
@@ -242,7 +242,7 @@ class FederationPlan:
 
     @cached_property
     def averaging(self) -> Averaging:
-        """How the updates of a round come together, for privacy of whole updates."""
+        """The way in which the updates of a round come together, for privacy of whole updates."""
         return Averaging(
             n_hospitals=len(self.hospitals),
             n_params=self.network.n_params,
@@ -256,13 +256,13 @@ class FederationPlan:
 
     @cached_property
     def quorum(self) -> Quorum:
-        """How many usable replies a round needs."""
+        """The quorum of a round: how many usable replies it needs."""
         sizes = tuple(sorted(len(group) for group in self.groups(1)))
         return Quorum(self.chain, sizes, self.least, self.server.absent)
 
     @cached_property
     def refusal(self) -> str | None:
-        """Why steps or rule cannot work, by limits or tried on small updates; None if they can."""
+        """The reason why steps or rule cannot work, found by limits or tries, or None."""
         return options.refusal(self)
 
 

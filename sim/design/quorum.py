@@ -1,4 +1,4 @@
-"""How many usable replies a round needs, and how many hostile hospitals its rule withstands."""
+"""The quorum: usable replies that a round needs, and hostile hospitals that its rule withstands."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Quorum:
         return n_rows
 
     def refusal(self, n_replies: int, n_rows: int | None = None) -> str | None:
-        """Why steps or rule cannot work on ``n_replies`` usable replies; None if they can.
+        """The reason why steps or rule cannot work on ``n_replies`` usable replies, or None.
 
         ``n_rows``: what the aggregator sees of them; None: the least that it may see.
         """

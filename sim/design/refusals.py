@@ -1,4 +1,4 @@
-"""Why a hospital may refuse a trip: a fixed list, so a refusal carries no words of its own."""
+"""The reasons for which a hospital may refuse a trip: a fixed list, without words of its own."""
 
 from __future__ import annotations
 

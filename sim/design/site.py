@@ -1,4 +1,4 @@
-"""What one hospital holds alone: its records, its privacy policy and its key."""
+"""The site of one hospital, held by it alone: its records, its privacy policy and its key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PrivacyPolicy:
     def refusal(
         self, plan: FederationPlan, n_records: int, history: History | None = None
     ) -> Refusal | None:
-        """Why a hospital with so many records refuses to go on by the plan; None if it does not.
+        """The reason why a hospital with so many records refuses to go on by the plan, or None.
 
         ``history``: the private training that it has done, None where no more is asked of it.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,14 @@ from sim.types import Members, Quantizing, Updates, View
 
 
 def present(groups: Members, least: int, hospitals: Iterable[str]) -> Members:
-    """What is left of ``groups`` where updates of these ``hospitals`` are there alone.
+    """The hospitals of each of ``groups`` whose updates are there.
 
     A group with fewer than ``least`` of them is left out.
     """
     there = set(hospitals)
-    left = [tuple(name for name in group if name in there) for group in groups]
+    left: Iterable[tuple[str, ...]] = groups
+    if not there.issuperset(chain.from_iterable(groups)):  # most often it is one
+        left = [tuple(name for name in group if name in there) for group in groups]
     return tuple(group for group in left if len(group) >= least)
 
 
@@ -50,6 +53,6 @@ def averages(
 
 
 def too_few(n_replies: int, least: int) -> str:
-    """Why there is nothing to see of ``n_replies`` usable replies."""
+    """The reason why there is nothing to see of ``n_replies`` usable replies."""
     replies = "1 usable reply" if n_replies == 1 else f"{n_replies} usable replies"
     return f"{replies}: no group has the {least} that a sum needs"

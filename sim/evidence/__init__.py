@@ -1,30 +1,29 @@
 """Evidence: what runs leave behind, how it is stored and checked, and what it is compared with."""
 
+from sim.evidence.attacks import (
+    BackdoorGoal,
+    Inverted,
+    Isolating,
+    Membership,
+    MembershipBound,
+    Recovered,
+)
 from sim.evidence.fields import Agreement, FieldScores, OfField
 from sim.evidence.images import ImageScores, Likeness, is_recovered
 from sim.evidence.outcomes import Outcome, Part, outcome
+from sim.evidence.privacy import Noised, Privacy, Spent, Statement
 from sim.evidence.protection import sentence, statement
 from sim.evidence.records import (
     SCHEMA,
     Access,
-    BackdoorGoal,
     Cause,
     Clipped,
     Conflict,
     Engagement,
     HospitalFacts,
-    Inverted,
-    Isolating,
-    Membership,
-    MembershipBound,
-    Noised,
-    Privacy,
-    Recovered,
     RunRecord,
     Screened,
     Skip,
-    Spent,
-    Statement,
     Unopened,
     Visibility,
 )

@@ -1,4 +1,4 @@
-"""What hospitals would rather not show: the assets of a visibility table, in its order."""
+"""The assets of a visibility table, which hospitals would rather not show, in its order."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How much guessed rows of a table get right, beside rows that need no attack."""
+"""The share of guessed fields of a table that are right, beside rows that need no attack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOLERANCE: Final = 0.319  # standard deviations, as of Vero et al. (2023)
 
 
 class Agreement(Part):
-    """How far the attacked records and the rows laid beside them agree, record by record."""
+    """The agreement of the attacked records with the rows laid beside them, record by record."""
 
     right: list[float]
     """The share of fields that are right: the level, a continuous value within 0.319 standard

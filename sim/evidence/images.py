@@ -14,7 +14,7 @@ LEAST_MSE: Final = 1e-9  # mean squared errors are stated to this, which is 90 d
 
 
 class Likeness(Part):
-    """How like the attacked images others are, image by image. Pixels lie from 0 to 1."""
+    """The likeness of other images to the attacked ones, image by image. Pixels lie from 0 to 1."""
 
     mse: list[float]
     """The mean squared error of each image."""
@@ -52,7 +52,7 @@ class ImageScores(Part):
 
     @property
     def gain(self) -> list[float]:
-        """By how many dB each image's guess is nearer than its mean color."""
+        """The gain in dB by which each image's guess is nearer than its mean color."""
         pairs = zip(self.guess.psnr, self.mean_color.psnr, strict=True)
         return [guess - mean_color for guess, mean_color in pairs]
 

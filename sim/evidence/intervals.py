@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from sim.evidence.metrics import ANY, SHARE, Range, is_material
 
@@ -23,6 +23,8 @@ CHANGE = Range(-1.0, 1.0)  # the range of differences of shares and scores
 Verdict = Literal["harmed", "not decided", "no material loss shown within the interval"]
 HARMED: Verdict = "harmed"
 UNDECIDED: Verdict = "not decided"
+LEAST_HARMED: Final = 2  # seeds that can show harm
+LEAST_WITHIN: Final = 3  # seeds that can show that no material loss lies within the interval
 WITHIN: Verdict = "no material loss shown within the interval"
 
 
@@ -51,16 +53,13 @@ class Losses:
     verdict: Verdict
 
 
-def losses(values: Sequence[float], interval: Interval | None, drop: float) -> Losses:
+def losses(
+    values: Sequence[float], interval: Interval | None, drop: float, n_undefined: int = 0
+) -> Losses:
     """The losses of these ``values``, one a seed, at least one.
 
-    ``interval``: of their mean. ``drop``: the loss that counts as material.
-
-    The verdict is "harmed" if every seed lost ``drop`` or more, or if the mean loss is at least
-    ``drop`` and its interval lies above 0. It is "no material loss shown within the interval" if no
-    seed lost ``drop`` and the interval ends below ``drop``, which is the test of non-inferiority at
-    2.5 % (Schuirmann 1987). All else is "not decided", and so is one seed. An interval that holds 0
-    is thus never a reason to see no harm.
+    ``interval``: of their mean. ``drop``: the loss that counts as material. ``n_undefined``: more
+    seeds, which have no figure where their controls have one. The verdict is that of ``verdict``.
     """
     mean = sum(values) / len(values)
     n_material = sum(is_material(value, drop) for value in values)
@@ -71,18 +70,38 @@ def losses(values: Sequence[float], interval: Interval | None, drop: float) -> L
         worst=max(values),
         n_material=n_material,
         interval=interval,
-        verdict=_verdict(len(values), mean, n_material, interval, drop),
+        verdict=verdict(values, interval, drop, n_undefined),
     )
 
 
-def _verdict(
-    n: int, mean: float, n_material: int, interval: Interval | None, drop: float
+def verdict(
+    values: Sequence[float], interval: Interval | None, drop: float, n_undefined: int = 0
 ) -> Verdict:
-    if n < 2 or interval is None:
-        return UNDECIDED
-    if n_material == n or (is_material(mean, drop) and interval.low > 0):
+    """The verdict on losses, one a seed: the one rule of pages and register. As in ``losses``.
+
+    "harmed" if each of at least two seeds lost ``drop`` or more, or if the mean loss is at least
+    ``drop`` and its interval lies above 0. A seed without a figure lost more than any figure shows.
+
+    "no material loss shown within the interval" if no seed of at least three lost ``drop`` or has
+    no figure, and the interval ends below ``drop``: the test of non-inferiority at 2.5 %
+    (Schuirmann 1987).
+
+    All else is "not decided". The two sides are not held to the same, for harm that is stated in
+    vain costs less than harm that is not. Where an attack does nothing, two seeds both lose that
+    much in at most one of four studies, by chance; two seeds that happen to agree have an interval
+    of no length, which would show the absence of anything. An interval that holds 0 is never a
+    reason to see no harm.
+    """
+    n_lost = n_undefined + sum(is_material(value, drop) for value in values)
+    n = n_undefined + len(values)
+    if n >= LEAST_HARMED and n_lost == n:
         return HARMED
-    return WITHIN if n_material == 0 and interval.high < drop else UNDECIDED
+    if interval is None:
+        return UNDECIDED
+    if is_material(math.fsum(values) / len(values), drop) and interval.low > 0:
+        return HARMED
+    within = n >= LEAST_WITHIN and n_lost == 0 and interval.high < drop
+    return WITHIN if within else UNDECIDED
 
 
 def are_apart(differences: Sequence[float], drop: float = math.inf) -> bool:
@@ -130,7 +149,7 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
 @lru_cache(maxsize=4096)  # a page asks again for the same counts
 def rate_interval(successes: int, trials: int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934). Trials are taken to be independent."""
-    from scipy.stats import binomtest  # here and below: takes longer to load than all the rest
+    from scipy.stats import binomtest  # takes longer to load than all the rest
 
     bounds = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="exact")
     return Interval(float(bounds.low), float(bounds.high))
@@ -160,9 +179,7 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
 
 @lru_cache(maxsize=4096)
 def _beta_quantile(share: float, a: float, b: float) -> float:
-    from scipy.stats import beta
-
-    return float(beta.ppf(share, a, b))
+    return float(betaincinv(a, b, share))
 
 
 def excess_interval(

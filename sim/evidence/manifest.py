@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine, command; and what a folder states of it."""
+"""The origin of a result: code, versions, machine, command; and what a folder states of it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ DEPENDENCIES = (
     "pydantic", "polars", "matplotlib",
 )  # fmt: skip
 
+MOST_BYTES: Final = 2**24  # of a manifest; that of the largest comparison has some 8 million
 NO_COMPARISON = "of audits and of sweeps"
 TABLE: Final[Mapping[str, Column]] = {
     "command": Column("text", "The command that repeats it."),
@@ -96,21 +97,21 @@ class _Stated(BaseModel):
 
 
 def manifest_of(folder: Path) -> Node:
-    """What the manifest of a folder states, whoever wrote it; empty where there is none.
+    """The values in the manifest of a folder, whoever wrote it; empty where there is none.
 
     Its command is one of this program, quoted so that a shell that is given it runs nothing else.
     Raises ``InputError`` for a file that is no JSON object, for another command, and for a value of
     another type than a page can show.
     """
     try:
-        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
-            found = json.loads(file.read())
+        found = json.loads(files.content(folder / MANIFEST, MOST_BYTES))
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError as error:
         raise InputError(MANIFEST, f"line {error.lineno}", "expected JSON") from None
     except (OSError, ValueError, RecursionError) as error:
-        expected = f"expected a file of JSON that can be read ({type(error).__name__})"
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        expected = f"expected a file of JSON that can be read ({reason})"
         raise InputError(MANIFEST, folder / MANIFEST, expected) from None
     if not isinstance(found, dict):
         raise InputError(MANIFEST, type(found).__name__, "expected one JSON object")
@@ -149,7 +150,7 @@ def code_version() -> str:
 
 
 def manifest(command: str, seconds: float) -> Node:
-    """What ``manifest.json`` states of a folder's evidence. ``command`` repeats it."""
+    """The values of ``manifest.json`` for a folder's evidence. ``command`` repeats it."""
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     return {
         "command": command,

@@ -8,7 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Final, Literal, NamedTuple, TypeAlias
+
+import yaml
 
 Scope: TypeAlias = Literal["consortium", "hospital", "record", "message"]
 Harm: TypeAlias = Literal["lower", "higher", "neither"]  # the direction that is harm
@@ -507,6 +511,22 @@ METRICS: Final[Mapping[str, Metric]] = {
         "by how much the defense changed the aggregate", "relative length", POSITIVE, "neither"
     ),
 }
+
+
+def plain(metric: str) -> str:
+    """The sentence on what a metric states.
+
+    >>> plain("accuracy")
+    'The share of test patients for whom the model decides rightly.'
+    """
+    return _plain()[metric]
+
+
+@cache
+def _plain() -> Mapping[str, str]:
+    text = (resources.files(__package__) / "data" / "metrics.yaml").read_text("utf-8")
+    found: Mapping[str, str] = yaml.safe_load(text)
+    return found
 
 
 def is_material(loss: float, drop: float) -> bool:

@@ -37,7 +37,7 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the guesses about the canaries of one training show of its epsilon at a delta.
+    """The bounds on epsilon at a delta from guesses about the canaries of one training.
 
     ``tried``: each number of guesses, most first; numbers and thresholds do not depend on the
     coins. ``significance``: of each single bound; it is the audit's own divided by the number of

@@ -1,4 +1,4 @@
-"""What no run can have measured: figures out of their range, and figures that contradict others."""
+"""Checks for figures that no run can have measured: out of range, or contradicting others."""
 
 from __future__ import annotations
 

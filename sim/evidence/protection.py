@@ -1,10 +1,10 @@
-"""What differential privacy promises, in words: of report, register and ``explain``."""
+"""The promise of differential privacy, in words: of report, register and ``explain``."""
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
 
-from sim.evidence.records import Privacy, Statement
+from sim.evidence.privacy import Privacy, Statement
 
 RELATIONS = {
     "replace": "one record replaced by another (the number of a hospital's records is public)",

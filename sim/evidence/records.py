@@ -1,4 +1,4 @@
-"""What one run leaves behind: an immutable record, addressed by its content.
+"""The evidence of one run: an immutable record, addressed by its content.
 
 Reports, register and verdict read these records from files and nothing else.
 """
@@ -14,9 +14,9 @@ from pydantic import Field, field_validator
 
 from sim.config import groups
 from sim.evidence.assets import ASSETS
-from sim.evidence.fields import FieldScores
-from sim.evidence.images import ImageScores
+from sim.evidence.attacks import BackdoorGoal, Inverted, Isolating, Membership
 from sim.evidence.outcomes import Outcome, Part
+from sim.evidence.privacy import Noised, Privacy, Statement
 from sim.types import Node, Provenance
 
 SCHEMA: Final = "wardround.evidence/3"  # a field that is new and may be absent changes no number
@@ -111,225 +111,8 @@ class Skip(Part):
     """Honest hospitals of which nothing usable came, by the simulator's truth."""
 
 
-class Spent(Part):
-    """How one hospital spends its epsilon, composed over all its local steps.
-
-    The epsilon itself is an outcome. All bounds are of the whole distribution of privacy losses.
-    """
-
-    hospital: str
-    """The hospital's name."""
-    n_train: int
-    """The number of records that privacy is accounted with."""
-    noise_multiplier: float
-    """The standard deviation of the noise over the greatest length of a gradient."""
-    sample_rate: float
-    """The probability with which a step draws a record."""
-    steps: int
-    """The local steps of all rounds but those in which the hospital refused to train."""
-    advantage: float
-    """The bound on true minus false positive rate of any test of who was trained on."""
-    tpr_at_1fpr: float
-    """The bound on that test's true positive rate at 1 % false positives."""
-    tpr_at_01fpr: float
-    """The bound on that test's true positive rate at 0.1 % false positives."""
-
-
-class Privacy(Part):
-    """The terms of record-level differential privacy.
-
-    The outcome ``epsilon`` of the consortium is the maximum over hospitals, which takes disjoint
-    patients (parallel composition).
-    """
-
-    unit: str
-    """Who is protected."""
-    relation: str
-    """What neighbors differ in: ``replace`` or ``add_remove`` (see ``RecordDP``)."""
-    nominal_records: int | None
-    """The agreed number of records of a hospital; None unless they may be added or removed."""
-    sampling: str
-    """How the records of a step are drawn."""
-    delta: float
-    """The delta of every epsilon of the run."""
-    accountant: str
-    """The name of the accountant of privacy."""
-    max_grad_norm: float
-    """The length that gradients of single records are cut to."""
-    target_epsilon: float | None
-    """The epsilon that the noise was chosen for; None where the noise was given."""
-    hospitals: list[Spent]
-    """How each hospital spends its epsilon."""
-    not_covered: list[str]
-    """Sentences on what the epsilon does not cover."""
-
-
-class Statement(Part):
-    """One statement of differential privacy; several of a run stand side by side."""
-
-    unit: str
-    """Who is protected: a record, a patient or a hospital."""
-    relation: str
-    """What neighbors differ in."""
-    mechanism: str
-    """The mechanism that adds the noise."""
-    epsilon: float
-    """The epsilon."""
-    delta: float
-    """The delta."""
-    accountant: str
-    """The name of the accountant of privacy."""
-    against: str
-    """From whom it protects."""
-    hospital: str | None
-    """The hospital with the largest epsilon; None where it is the same for all."""
-    not_covered: list[str]
-    """Sentences on what it does not cover."""
-
-
-class Noised(Part):
-    """What privacy of whole updates did, in columns by round that has a mean."""
-
-    round: list[int]
-    """The rounds."""
-    clip: list[float]
-    """The greatest length of an update, by round."""
-    deviation: list[float]
-    """The standard deviation of the noise in a coordinate of the mean of the updates, by round."""
-
-
-class Recovered(Part):
-    """One attacked record and the nearest guess, in the fields' units; of public data only."""
-
-    hospital: str
-    """The hospital whose record it is."""
-    exact: bool
-    """Whether the record is recovered."""
-    truth: dict[str, str]
-    """The record's fields as text."""
-    guess: dict[str, str] | None
-    """The fields of the nearest guess; None where nothing was guessed."""
-    baseline: dict[str, str] | None = None
-    """What needs no attack: the hospital's typical row or the image's mean color; None where there
-    is nothing of the kind.
-    """
-    right: list[str] = Field(default=[])
-    """Of a row, the fields in which the guess is right, as in ``Agreement``."""
-    baseline_right: list[str] = Field(default=[])
-    """Of a row, the fields in which the baseline is right."""
-
-    @field_validator("truth", "guess", "baseline")
-    @classmethod
-    def _sorted(cls, fields: dict[str, str] | None) -> dict[str, str] | None:
-        return fields and dict(sorted(fields.items()))
-
-
-class Inverted(Part):
-    """A reconstruction: what was attacked, and how.
-
-    What was recovered are the outcomes ``reconstruction_rate`` and ``reconstruction_error``, the
-    largest |guess - record| / |record| over recovered records (feature columns).
-    """
-
-    attack: str
-    """The name of the attack."""
-    round: int
-    """The round whose updates were attacked."""
-    n_guesses: int
-    """The number of records that were guessed."""
-    records_in_row: list[int]
-    """How many records were summed in each row that the attacker saw."""
-    gallery: list[Recovered]
-    """A few attacked records beside their guesses; of public data only."""
-    images: ImageScores | None = None
-    """The scores of each attacked record; None where records are no images."""
-    fields: FieldScores | None = None
-    """The scores of each attacked row; None where records are no rows, or nothing was guessed."""
-    pixels: tuple[float, float] | None = None
-    """The least and the largest value of a pixel of the gallery; None where there are no images."""
-
-
-class Isolating(Part):
-    """An attack on secure aggregation: what was tried.
-
-    What was achieved are the outcomes ``updates_recovered``, ``update_error`` and ``smallest_sum``.
-    """
-
-    attack: str
-    """The name of the attack."""
-    reads_only: bool
-    """Whether it follows the protocol, so that the model is as without it."""
-    colluding: list[str]
-    """The hospitals that pool their own updates with what the aggregator sees."""
-
-
-class MembershipBound(Part):
-    """The bound that private training puts on membership inference, beside what was measured.
-
-    Both limits hold with 97.5 % each.
-    """
-
-    false_positives: float
-    """The false positive rate."""
-    bound: float
-    """The true positive rate that no attack exceeds at that rate."""
-    true_positives: float
-    """The measured true positive rate."""
-    lowest: float
-    """The lower limit of the true positive rate, from its sample."""
-    highest: float
-    """The upper limit of the false positive rate there."""
-    allowed: float
-    """The bound at ``highest``, over the share of records that are drawn at all: only these are
-    asked about as trained on.
-    """
-    exceeded: bool
-    """Whether ``lowest`` is above ``allowed``, so that the guarantee or the attack's scoring is
-    wrong.
-    """
-
-
-class Membership(Part):
-    """A membership inference: who asked what, and the scores of the records asked about.
-
-    What was achieved are the outcomes ``membership_...``. Scores are of nobody in particular.
-    """
-
-    attack: str
-    """The name of the attack."""
-    party: str
-    """Who attacks."""
-    rounds: list[int]
-    """The rounds that it looked at."""
-    members: list[float]
-    """The scores of records that were trained on, sorted."""
-    others: list[float]
-    """The scores of held-out records of the same hospitals, sorted."""
-    bounds: list[MembershipBound]
-    """The bounds of private training; empty without it."""
-
-    @property
-    def exceeds(self) -> bool:
-        """Whether more was inferred than private training allows."""
-        return any(one.exceeded for one in self.bounds)
-
-
-class BackdoorGoal(Part):
-    """The attack that teaches the model a mark, and the class that marked records are put into.
-
-    ``backdoor_success`` is the share of the test records not of the ``target`` class that the model
-    puts into it once they bear the mark; ``false_trigger_rate`` the same for the model of the run
-    without the attack, which never saw the mark.
-    """
-
-    attack: str
-    """The name of the attack."""
-    target: int
-    """The class that marked records are put into."""
-
-
 class Clipped(Part):
-    """What a part of the defense that shortens updates did.
+    """The clipping by a part of the defense that shortens updates.
 
     Lengths are Euclidean and of the rows that the part saw.
     """
@@ -358,7 +141,7 @@ class Visibility(Part):
 
 
 class Access(Part):
-    """What one party sees or derives in a run, without a defense and with this one."""
+    """The assets that one party sees or derives in a run, without a defense and with this one."""
 
     party: str
     """The party."""

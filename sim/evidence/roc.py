@@ -1,4 +1,4 @@
-"""How well scores tell records that were trained on from others: curve, area, and its points."""
+"""The ROC of scores that tell records that were trained on from others."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def true_positives(members: Scores, others: Scores, false_positives: float) -> f
 
 
 def allowed_errors(n_others: int, false_positives: float) -> int:
-    """How many of ``n_others`` records may be taken for members at this false positive rate."""
+    """The most of ``n_others`` records that this false positive rate lets be taken for members."""
     return int(false_positives * n_others + 1e-9)
 
 

@@ -50,7 +50,7 @@ def head(folder: Path, name: str = EVIDENCE) -> Node:
         with os.fdopen(files.opened(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - sealed.SEAL_BYTES))
-            return {"bytes": size, "hash": sealed.last_hash(file.read())}
+            return {"bytes": size, "hash": sealed.last_hash(file.read(sealed.SEAL_BYTES))}
     except FileNotFoundError:
         return {"bytes": 0, "hash": sealed.FIRST}
     except (sealed.BrokenError, OSError) as error:
@@ -61,7 +61,7 @@ def head(folder: Path, name: str = EVIDENCE) -> Node:
 
 @dataclass(frozen=True)
 class Line:
-    """Where the evidence has a run: the ``number`` of its line, from 1 on, and the line's ``hash``.
+    """The place of a run in the evidence: the ``number`` of its line, from 1 on, and its ``hash``.
 
     ``starts`` and ``ends``: the bytes between which it stands.
     """
@@ -127,7 +127,7 @@ def chain(folder: Path) -> Chain:
 
 
 def located(folder: Path) -> dict[str, Line]:
-    """Where the evidence of a folder has each run, as its lines state it; ``chain`` checks them.
+    """The place of each run in a folder's evidence, as its lines state it; ``chain`` checks them.
 
     Raises ``InputError`` if there is no evidence.
     """
@@ -193,8 +193,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
 def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
     """Size and hash of a kind of evidence by the folder's manifest; None where it has neither."""
     try:
-        with os.fdopen(files.opened(folder / MANIFEST), "rb") as file:
-            stated = json.loads(file.read()).get(evidence)
+        stated = json.loads(files.content(folder / MANIFEST)).get(evidence)
     except (OSError, ValueError, AttributeError, RecursionError):
         return None  # whoever shows the manifest states what is wrong with it
     if not isinstance(stated, dict):
@@ -203,7 +202,7 @@ def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with a file, without its name."""
+    """The reason why a file cannot be used, without its name."""
     return str(getattr(error, "strerror", None) or error)
 
 

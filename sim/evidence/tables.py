@@ -238,7 +238,7 @@ def attack_success(record: RunRecord, control: RunRecord | None) -> float | None
 
 
 def attack_success_kind(record: RunRecord) -> str | None:
-    """What ``attack_success`` is a rate of."""
+    """The kind of rate that ``attack_success`` is, None without an attack."""
     if record.attack == NONE:
         return None
     metric = _measured_success(record)

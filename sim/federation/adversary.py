@@ -1,4 +1,4 @@
-"""What hostile hospitals know and send: the adversary stands between their training and upload."""
+"""The adversary: it stands between the training and the upload of hostile hospitals."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ from sim.types import (
 
 # kinds of which ``Adversary.moved`` tells what they did
 NOTED: tuple[AttackKind, ...] = ("byzantine", "faults", "messages", "isolation", "protocol")
+MOST = np.finfo(np.float32).max
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 Preview: TypeAlias = Callable[[Mapping[str, wire.Report], np.random.Generator], Vector]
@@ -53,7 +54,7 @@ class Lasting:
 
 
 class Grant:
-    """What the adversary of a run may know in one round: an attack's only way to the outside.
+    """The adversary's knowledge in one round of a run: an attack's only way to the outside.
 
     ``hostile``: the hostile hospitals whose updates are usable, in order of names. ``model``
     (n_params,) and ``n_hospitals`` are public. ``is_futile``: whether the round will be skipped
@@ -89,7 +90,7 @@ class Grant:
     def knowledge(
         self, uses: Level, own: Updates, rng: Callable[[], np.random.Generator]
     ) -> Knowledge:
-        """What an attack that declares to use ``uses`` gets, beside ``own``.
+        """The knowledge of an attack that declares to use ``uses``, beside ``own``.
 
         ``rng``: the draws of a preview.
         """
@@ -189,7 +190,9 @@ class Adversary:
         return frozenset(away)
 
     def upload(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
-        """What hostile hospitals upload in place of what they trained; the others do as if honest.
+        """The uploads of hostile hospitals that differ from what they trained.
+
+        Others do as if honest.
 
         ``trained``: replies of hostile hospitals, in order of their names.
         """
@@ -205,15 +208,15 @@ class Adversary:
         }
 
     def answers(self, number: int, kind: str, arrived: Replies) -> dict[str, Arrived]:
-        """What hostile hospitals answer in a trip of a kind instead; those that change nothing not.
+        """The answers of hostile hospitals in a kind of trip that differ from their honest ones.
 
-        ``arrived``: their honest answers, and the others'.
+        ``arrived``: their honest answers.
         """
         changed = dict[str, Arrived]()
         if not self.on_messages or not self.plan.attacks_in(number):
             return changed
-        for hospital in self.plan.hostile:
-            reply = arrived[hospital].message if hospital in arrived else None
+        for hospital, answer in arrived.items():
+            reply = answer.message
             if reply is None or (honest := wire.answered(reply)) is None:
                 continue
             sent = honest
@@ -249,10 +252,10 @@ class Adversary:
         uploads: Mapping[str, Vector],
         plan: FederationPlan,
     ) -> Isolated | None:
-        """What the aggregator and the hostile hospitals work out together from a round's view.
+        """The rows that aggregator and hostile hospitals work out together of a round's view.
 
-        ``uploads``: what each hospital uploaded, before its quantization. ``plan``: what all know.
-        None without such an attack, or where it refuses.
+        ``uploads``: what each hostile hospital uploaded, before its quantization. ``plan``: what
+        all know. None without such an attack, or where it refuses.
         """
         found = None
         own = {
@@ -293,7 +296,7 @@ class Adversary:
 
     def _byzantine(self, trained: Replies, grant: Grant) -> dict[str, Arrived]:
         sent = grant.own
-        uploads = as_sent(sent)
+        uploads = sent.copy()  # usable ones travel as they are; an attack may edit what it is given
         for name, attack in self.attacks.items():
             try:
                 sent = self._send(name, attack, grant, sent)
@@ -380,8 +383,7 @@ def _noting(honest: Conversation, asked: list[Trip]) -> Conversation:
 
 def as_sent(rows: Updates) -> Updates:
     """Rows as they travel: float32, and never beyond its range, for then they would be screened."""
-    most = np.finfo(np.float32).max
-    return np.clip(rows, -most, most).astype(np.float32)
+    return np.clip(rows, -MOST, MOST).astype(np.float32, copy=False)
 
 
 def _change(honest: wire.Report, sent: Arrived, n_params: int, max_records: int) -> float:

@@ -26,7 +26,7 @@ CLIPPED = "secagg-clipped"  # of what hospitals report: coordinates that quantiz
 
 
 class Arrived:
-    """What arrived of one hospital in one trip: a message, or the ``reason`` why there is none.
+    """The arrival of one hospital in one trip: a message, or the ``reason`` why there is none.
 
     Nobody has looked into the message yet.
     """
@@ -98,7 +98,7 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a hospital answers in a trip, and what it holds back for the next ones of this round.
+    """The answer of a hospital in a trip, and the content held back for the round's next trips.
 
     ``remembered``: what it remembers in later rounds from now on; None: what it did before.
     """
@@ -109,7 +109,7 @@ class Answer(NamedTuple):
 
 
 class HospitalHalf(Protocol):
-    """The hospital's half of a protocol: it answers one trip.
+    """The hospital's half of a protocol: ``answer`` gives its reply to one trip.
 
     ``update``: what the hospital trained for this trip, None where it trained nothing. Raises
     ``TripRefusedError`` for a trip that it refuses; at the aggregator any other error counts as a
@@ -122,7 +122,9 @@ class HospitalHalf(Protocol):
 class RoundProtocol(Protocol):
     """Both halves of a round's conversation.
 
-    ``is_clear``: whether hospitals upload their updates as they are, in one trip.
+    ``is_clear``: whether hospitals upload their updates as they are, in one trip. ``hospital``: the
+    half that answers. ``round``: the aggregator's half in the round ``number`` of ``plan``, which
+    sends out ``model`` (n_params,).
     """
 
     @property
@@ -139,7 +141,7 @@ class SecureAggregationProtocol(SecureAggregation, RoundProtocol, Protocol):
 
 
 def screened(replies: Replies, read: Callable[[Arrived], T]) -> tuple[dict[str, T], dict[str, str]]:
-    """What ``read`` gives for each usable reply, and why the others are not usable.
+    """The value that ``read`` gives for each usable reply, and the reasons why others are unusable.
 
     Both are by hospital, in the order given.
     """

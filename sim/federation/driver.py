@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeVar
 
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
@@ -27,6 +28,7 @@ from sim.seeds import Key
 from sim.types import Vector
 from sim.untrusted import printable
 
+T = TypeVar("T")
 LONGEST_REASON = 300  # characters of why a hospital has no node
 PATIENCE = 3600.0  # seconds in which the replies of a trip must be there
 
@@ -94,7 +96,7 @@ class Parties:
 
     @property
     def states(self) -> Mapping[str, State]:
-        """What lasts from round to round beside the weights, by the part of the run that has it."""
+        """The states that last from round to round beside the weights, by the part of the run."""
         observers = {f"{i} {type(one).__name__}": one.state for i, one in enumerate(self.observers)}
         return {"aggregator": self.aggregator.state, "adversary": self.adversary.state, **observers}
 
@@ -146,7 +148,9 @@ class Parties:
         self.number = number
         isolated = end.isolated
         if isolated is None and end.view is not None and self.adversary.isolates_in(number):
-            isolated = self.adversary.isolated(number, end.view, self.uploads, self.plan)
+            isolated = self.adversary.isolated(
+                number, end.view, of_hostile(self.attack, self.uploads), self.plan
+            )
         seen = Round(
             number=number,
             before=before,
@@ -161,11 +165,11 @@ class Parties:
             observer.round(seen)
 
     def away(self, number: int, kind: str, replies: Replies) -> dict[str, Arrived]:
-        """What arrives of the honest hospitals that vanish in a kind of trip: nothing."""
+        """The arrivals of honest hospitals that vanish in a kind of trip: nothing."""
         return dict.fromkeys(self.adversary.absent(number, kind, replies), Arrived())
 
     def between(self, number: int, trained: Replies) -> dict[str, Arrived]:
-        """What the adversary changes between training and upload, by hospital.
+        """The arrivals that the adversary changes between training and upload, by hospital.
 
         Nothing arrives of hospitals that are absent.
         """
@@ -186,14 +190,18 @@ class Parties:
             preview=lambda would, rng: self.aggregator.preview(number, model, would, rng),
             is_futile=self._is_futile(number, reports),
         )
-        hostile = {name: there[name] for name in self.attack.hostile if name in there}
-        return {**away, **self.adversary.upload(hostile, grant)}
+        return {**away, **self.adversary.upload(of_hostile(self.attack, there), grant)}
 
     def _is_futile(self, number: int, hospitals: Iterable[str]) -> bool:
         """Whether a round with replies of these hospitals alone is skipped, whatever they are."""
         plan = self.plan
         groups = present(plan.groups(number), plan.secagg.least, hospitals)
         return plan.quorum.refusal(sum(map(len, groups)), len(groups)) is not None
+
+
+def of_hostile(attack: AttackPlan, by_hospital: Mapping[str, T]) -> dict[str, T]:
+    """The entries of hostile hospitals, in order of their names: no others reach the adversary."""
+    return {name: by_hospital[name] for name in attack.hostile if name in by_hospital}
 
 
 def drive(runs: Sequence[Parties], grid: Grid, after_round: Callable[[int], None]) -> None:
@@ -271,7 +279,7 @@ def _exchange(trips: Sequence[tuple[Parties, Trip]], number: int, grid: Grid) ->
         arrived = [{**before, **after} for before, after in uploaded]
     for i, (run, trip) in enumerate(trips):
         if not run.aggregator.protocol.is_clear:
-            changed = run.adversary.answers(number, trip.kind, arrived[i])
+            changed = run.adversary.answers(number, trip.kind, of_hostile(run.attack, arrived[i]))
             arrived[i] = {**arrived[i], **changed} if changed else arrived[i]
     by_trip = zip(trips, arrived, strict=True)
     return [_with_absent(run.roster, trip, found) for (run, trip), found in by_trip]
@@ -384,10 +392,15 @@ def _exchanged(grid: Grid, sent: Sequence[Mapping[str, Message]]) -> list[Replie
 
 def _answer(asked: Message, replies: Sequence[tuple[Message, wire.Stated]]) -> Arrived:
     """The one reply to what a node was asked, or why there is not exactly one."""
-    wrong = [wire.misdirected(stated, asked) for _, stated in replies]
-    fitting = [reply for (reply, _), reason in zip(replies, wrong, strict=True) if reason is None]
+    fitting = list[Message]()
+    wrong = list[str]()
+    for reply, stated in replies:
+        if (reason := wire.misdirected(stated, asked)) is None:
+            fitting.append(reply)
+        else:
+            wrong.append(reason)
     if len(fitting) == 1:
         return Arrived(fitting[0])
     if fitting:
         return Arrived(reason="more than one reply")
-    return Arrived(reason=wrong[0] or "") if wrong else Arrived()
+    return Arrived(reason=wrong[0]) if wrong else Arrived()

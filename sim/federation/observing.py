@@ -98,7 +98,7 @@ class Findings:
 
 
 class State(Protocol):
-    """What lasts from round to round: a dataclass of plain values and arrays.
+    """The state of an observer between rounds: a dataclass of plain values and arrays.
 
     It is stored, so that a run can go on from it.
     """
@@ -123,5 +123,5 @@ class Observer(Protocol):
         """A round is over, aggregated or skipped."""
 
     def findings(self, ended: Ended) -> Findings:
-        """What was measured, after the last round."""
+        """The outcomes and details that were measured, after the last round."""
         ...

@@ -31,7 +31,7 @@ def noise(of: int, n_params: int) -> NDArray[np.float64]:
 
 
 def contributed(quantization: Quantizing | None, key: Key, number: int, update: Vector) -> Vector:
-    """What of an update enters the sum of a round: rounded as its hospital rounds it by its key."""
+    """The part of an update that enters a round's sum, rounded as its hospital does by its key."""
     if quantization is None:
         return update
     draws = noise(seed(key, number), len(update))

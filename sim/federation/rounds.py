@@ -31,7 +31,7 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Released:
-    """What privacy of whole updates did in one round.
+    """The effect of privacy of whole updates in one round.
 
     ``clip``: the greatest length of an update. ``deviation``: of the noise in a coordinate of the
     mean. ``view``: what leaves an aggregator that adds the noise; None where hospitals do.

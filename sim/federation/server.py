@@ -33,7 +33,7 @@ SPENT: Final = SENTENCES["epsilon"]  # why a hospital with a spent budget refuse
 
 @dataclass
 class Lasting:
-    """What lasts from round to round.
+    """The state of an aggregator that lasts from round to round.
 
     ``states``: of steps, rule and optimizer, in the order of ``Chain.parts``; none before round 1.
     ``clip``: the length to which whole updates are clipped, 0 where they are not. ``ended``: the
@@ -141,7 +141,7 @@ class Aggregator:
 
 
 class Noising:
-    """What privacy of whole updates makes of one round at the aggregator.
+    """Privacy of whole updates in one round at the aggregator.
 
     ``clipped``: what the rule is given. ``released``: what of the round leaves the aggregator.
     ``following``: the clip of the next round.

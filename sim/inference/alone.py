@@ -19,7 +19,7 @@ from sim.types import Asked, Inference, Records, SeenRound
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """How well an attack distinguishes a hospital's training records from held-out ones.
+    """The success of an attack at telling a hospital's training records from held-out ones.
 
     ``members`` and ``others``: the attack's scores of the two, sorted.
     """
@@ -53,7 +53,7 @@ def audit(
     attack: Inference,
     rng: np.random.Generator,
 ) -> Audit:
-    """What ``attack`` infers of a hospital's records from the models that it received.
+    """The findings of ``attack`` on a hospital's records, from the models that it received.
 
     ``name``: of the attack. ``records``: those that the hospital trained on, and others of its own
     that nobody did. ``models`` (n_rounds + 1, n_params): the first model, then that of each round.

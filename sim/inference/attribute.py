@@ -16,13 +16,13 @@ from sim.types import Asked, Field, Records, Schema
 
 
 class Hiding(Protocol):
-    """An attack that states which field is hidden from it."""
+    """An attack that states the field that is ``hidden`` from it."""
 
     def hidden(self, schema: Schema) -> Field: ...
 
 
 def attribute(inquiry: Inquiry) -> Findings:
-    """What an attribute inference achieved, beside imputation that asks no model.
+    """The success of an attribute inference, beside imputation that asks no model.
 
     Asked about are the records that other hospitals trained on, without the hidden field.
     ``attribute_accuracy_alone``: of a classifier that learns from the records that the attacker

@@ -30,7 +30,7 @@ class _One:
 
 
 def moved(plan: FederationPlan, site: Site, key: Key, answer: Answer) -> Vector:
-    """How far each parameter moves (n_params,) where a hospital trains alone and unprotected.
+    """The move of each parameter (n_params,) where a hospital trains alone and unprotected.
 
     The auditor, who knows the records, puts canaries elsewhere. ``key``: of the aggregator.
     """

@@ -64,7 +64,7 @@ class Canaries:
         return Records(features, labels)
 
     def scores(self, moved: Vector) -> NDArray[np.float64]:
-        """How far each parameter moved down (m,): a canary that is in moves it so."""
+        """The score of each canary, (m,): how far its parameter moved down."""
         return -moved[self.places].astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""What each party holds after a run: no more reaches an inference attack."""
+"""The holdings of each party after a run: no more reaches an inference attack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def holdings(
     final: Weights,
     own: tuple[str, Records] | None = None,
 ) -> Holdings:
-    """What ``party`` holds of a run whose last model is ``final`` (n_params,).
+    """The holdings of ``party`` in a run whose last model is ``final`` (n_params,).
 
     ``watched``: rounds as the aggregator has seen them, with the rows of its view. A hospital has
     the common model before and after each of them, and so the step of the model in place of rows;

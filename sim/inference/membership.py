@@ -35,7 +35,7 @@ class Candidates:
 
 
 def membership(inquiry: Inquiry) -> Findings:
-    """What a membership inference achieved, and what it achieves where there is nothing to find.
+    """The success of a membership inference, beside its success where there is nothing to find.
 
     Asked about are the records that honest hospitals trained on and their held-out records.
     """
@@ -165,7 +165,7 @@ def _each_hospital(found: Candidates, scores: NDArray[np.float64]) -> list[Outco
 def bounds(
     inquiry: Inquiry, members: NDArray[np.float64], others: NDArray[np.float64]
 ) -> list[MembershipBound]:
-    """What private training allows any attack, beside what this one reached; nothing without it.
+    """The most that private training allows any attack, beside this one's rates; else nothing.
 
     The bound is that of the hospital that spends the most. Rates are compared by the limits of
     their samples, so that chance alone seldom exceeds it. The bound is for records of which it is

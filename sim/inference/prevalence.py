@@ -14,7 +14,7 @@ NEAR = 0.05  # of the true share: a guess within it counts as right
 
 
 def prevalence(inquiry: Inquiry) -> Findings:
-    """What a property inference achieved, beside the share among patients that the attacker knows.
+    """The success of a property inference, beside the share among patients that the attacker knows.
 
     The aggregator is asked about each hospital that is not hostile, other parties about all records
     together. A share is found if the guess is within ``NEAR`` of it.

@@ -17,7 +17,7 @@ FEWEST = 2  # hospitals among which there is something to tell
 
 
 def source(inquiry: Inquiry) -> Findings:
-    """What a source inference achieved, beside what the records alone tell.
+    """The success of a source inference, beside the success from the records alone.
 
     Asked about are the records that other hospitals trained on; the hospital of held-out records is
     known to the attacker. ``source_accuracy_alone``: of a classifier that learns from these without

@@ -1,4 +1,4 @@
-"""What a model returns, checked before round 1: a network on records of the consortium."""
+"""The check before round 1 of the network that a model returns on the consortium's records."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -44,10 +44,10 @@ class Network(ABC):
         """Names and shapes of the parameters, in the order of the vector."""
         return _layout(self)
 
-    @property
+    @cached_property
     def n_params(self) -> int:
         """Length of the parameter vector."""
-        return _n_params(self)
+        return sum(int(np.prod(shape)) for _, shape in self.layout)
 
     def initialize(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """A first parameter vector (n_params,), by torch's default for linear layers.
@@ -131,8 +131,3 @@ def _skeleton(network: Network, _thread: int) -> nn.Module:
 def _layout(network: Network) -> Layout:
     parameters = on_no_device(network).named_parameters()
     return tuple((name, tuple(parameter.shape)) for name, parameter in parameters)
-
-
-@lru_cache(maxsize=256)
-def _n_params(network: Network) -> int:
-    return sum(int(np.prod(shape)) for _, shape in network.layout)

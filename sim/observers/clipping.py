@@ -1,4 +1,4 @@
-"""What the parts of a defense that shorten updates did, summed up for the evidence."""
+"""The clipping by the parts of a defense that shorten updates, summed up for the evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sim.states import State
 
 
 def clipped(states: Iterable[State]) -> list[Clipped]:
-    """What was shortened over all rounds, one entry for each state of a part that shortens rows."""
+    """The clipping over all rounds, one entry for each state of a part that shortens rows."""
     return [
         Clipped(
             part=state.part,

@@ -38,7 +38,7 @@ LEAST = 1e-5  # distance up to which nothing was done: a mean in float32 is righ
 
 @dataclass
 class Moved:
-    """How far things were moved.
+    """The distances by which replies and aggregates were moved.
 
     ``sent``: of each attack on what is sent, the distances of what was sent from what was given, a
     reply each. ``aggregates``: of each round with a view, the distance of the aggregate from the

@@ -313,7 +313,7 @@ def curve(
 
 @dataclass
 class Evaluated:
-    """What was measured of the model before round 1 and after each round, in order.
+    """The scores of the model before round 1 and after each round, in order.
 
     ``scores``: logits of all test records. ``backdoor``: its success. ``not_finite``: rounds in
     which an honest update, the new weights or a score was not finite in float32. ``is_trained``:

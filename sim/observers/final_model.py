@@ -24,7 +24,7 @@ class Nothing:
 
 
 class FinalModelObserver:
-    """What the run's attacks on the final model achieve, on test records of all hospitals."""
+    """The observer of the run's attacks on the final model, on test records of all hospitals."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject

@@ -1,4 +1,4 @@
-"""What inference attacks watch in a run, and what they are asked after it."""
+"""The observer of inference attacks: the rounds they watch, and the questions after the run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Stored: TypeAlias = tuple[Weights, Weights, Updates, Members, NDArray[np.float64
 
 @dataclass
 class Watched:
-    """What is stored of a run for its inference attacks.
+    """The rounds and models of a run that its inference attacks look at.
 
     ``rounds``: those that any of them watches, by number. ``joined``: by hospital, the rounds in
     which its update was part of what made a new model.
@@ -73,7 +73,7 @@ class InferenceObserver:
             self.state.rounds[seen.number] = (seen.before, seen.after, rows, members, weights)
 
     def findings(self, ended: Ended) -> Findings:
-        """What each attack answered, scored; nothing without one."""
+        """The answers of each attack, scored; nothing without one."""
         each = [self._tried(name, attack, ended) for name, attack in self.attacks.items()]
         outcomes = [one for found in each for one in found.outcomes]
         return Findings(outcomes, {key: of for found in each for key, of in found.details.items()})

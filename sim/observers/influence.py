@@ -1,4 +1,4 @@
-"""How much of each hospital's update reaches the model, and how different that update is."""
+"""The influence of each hospital's update on the model, and how different that update is."""
 
 from __future__ import annotations
 

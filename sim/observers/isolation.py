@@ -1,4 +1,4 @@
-"""Whose update an attack on secure aggregation has worked out, and how far it is from the truth."""
+"""The updates that an attack on secure aggregation has worked out, and how far off they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECOVERED = 0.1  # the largest error, relative to its length, with which an upda
 
 @dataclass
 class Worked:
-    """What an attack has worked out so far.
+    """The rows that an attack has worked out so far.
 
     ``errors``: of the best guess of each honest hospital's update, by name. ``smallest``: honest
     hospitals in the smallest sum that was held; 0 where none was.
@@ -69,7 +69,7 @@ class IsolationObserver:
                 self._note_errors(one.estimates, None, truth)
 
     def findings(self, ended: Ended) -> Findings:
-        """What an attack on secure aggregation tried and achieved; nothing without one."""
+        """The figures of an attack on secure aggregation; nothing without one."""
         if not self.attacks:
             return Findings()
         ((name, attack),) = self.attacks.items()

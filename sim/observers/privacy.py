@@ -1,4 +1,4 @@
-"""What a run spends of differential privacy, and what hospitals report that they spent."""
+"""The privacy that a run spends, and the epsilon that hospitals report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAME_EPSILON = 1e-6  # relative: a reported epsilon within it is the plan's
 
 @dataclass
 class Reported:
-    """What each hospital answered, by name.
+    """The epsilon that each hospital reported, by name.
 
     ``numbers``: stated last beside an update. ``refusals``: rounds in which it refused to train.
     Of all hospitals together: ``unasked``, the rounds after the consortium ended; ``seen``, those

@@ -1,4 +1,4 @@
-"""How much of each hospital's updates quantization clipped."""
+"""The share of each hospital's updates that quantization clipped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sim.federation.rounds import Weights
 
 @dataclass
 class Counts:
-    """Of each hospital by name: coordinates that were clipped, and rounds with a usable update."""
+    """Counts of each hospital by name: clipped coordinates, and rounds with a usable update."""
 
     clipped: dict[str, float] = field(default_factory=dict)
     rounds: dict[str, int] = field(default_factory=dict)

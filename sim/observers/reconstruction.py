@@ -1,9 +1,10 @@
-"""What is reconstructed of one round from what an aggregator holds, against the true records."""
+"""The records reconstructed from what an aggregator holds of a round, against the true ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from sim.evidence import Inverted, Outcome, outcome
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
 from sim.models.unrolled import Unrolled
-from sim.observers.beside import beside, gallery, image_outcomes, scored_images
+from sim.observers.beside import Beside, beside, gallery, image_outcomes, scored_images
 from sim.observers.fields import Behind, field_outcomes, field_scores
 from sim.types import Guess, ImageSchema, Inversion, Observation, Records, Vector, View
 
@@ -49,7 +50,7 @@ def expected_records(plan: FederationPlan, view: View) -> tuple[int | None, ...]
 
 @dataclass
 class Inversions:
-    """What each inversion of a run recovered, by the attack's name: details and outcomes."""
+    """The records that each inversion of a run recovered, by attack: details and outcomes."""
 
     details: dict[str, Inverted] = field(default_factory=dict)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class ReconstructionObserver:
         return returned.guesses(attack, made, len(seen.view.rows), self.subject.plan.columns)
 
     def findings(self, ended: Ended) -> Findings:
-        """What the inversion recovered; nothing without one."""
+        """The records that the inversion recovered; nothing without one."""
         outcomes = next(iter(self.state.outcomes.values()), [])
         return Findings(outcomes, {"inversion": next(iter(self.state.details.values()), None)})
 
@@ -114,7 +115,7 @@ def score(
     guesses: Sequence[Guess],
     null: Sequence[Guess],
 ) -> tuple[Inverted, list[Outcome]]:
-    """How many of the records behind each row of ``view`` are among the guesses made from that row.
+    """The number of records behind each row of ``view`` that are among the guesses made from it.
 
     Attacked are all records that the hospitals trained on in that round, of a hostile hospital
     those that its poison made. A row of a table is recovered if a guess matches it in every field
@@ -129,29 +130,19 @@ def score(
     ]
     found = [beside(schema, name, records, made) for name, records, made, _ in attacked]
     from_null = [beside(schema, name, records, made) for name, records, _, made in attacked]
-    errors = [error for one in found for error in one.errors.tolist()]
-    recovered = [error for error in errors if np.isfinite(error)]
-    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
     images = None
     fields = None
+    draws = partial(subject.attack.key.stream, "attack", name, round_)
     if isinstance(schema, ImageSchema):
-        draws = subject.attack.key.stream("attack", name, round_, "random images")
-        images = scored_images(schema, found, from_null, draws)
+        images = scored_images(schema, found, from_null, draws("random images"))
     else:
         rows = zip(view.members, guesses, null, strict=True)
         behind = [_behind(hospitals, round_, *row) for row in rows]
         everybody = np.concatenate([site.records.features for site in subject.truth.sites])
-        draws = subject.attack.key.stream("attack", name, round_, "random rows")
-        fields = field_scores(schema, behind, everybody, draws)
+        fields = field_scores(schema, behind, everybody, draws("random rows"))
     own = {one.hospital: site_of(hospitals, round_, one.hospital).records.features for one in found}
-    n = len(recovered)
-    largest = max(recovered, default=None)
-    nobody = "no record was attacked"
-    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
     outcomes = [
-        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
-        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
-        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+        *_recovered(found, from_null),
         *image_outcomes(images),
         *field_outcomes(fields),
         *_prevalence(hospitals, round_, view, guesses, null),
@@ -167,6 +158,22 @@ def score(
         pixels=(schema.low, schema.high) if isinstance(schema, ImageSchema) else None,
     )
     return details, outcomes
+
+
+def _recovered(found: Sequence[Beside], from_null: Sequence[Beside]) -> list[Outcome]:
+    """The share of the attacked records that was recovered, beside that from shuffled rows."""
+    errors = [error for one in found for error in one.errors.tolist()]
+    recovered = [error for error in errors if np.isfinite(error)]
+    n_null = sum(int(np.isfinite(one.errors).sum()) for one in from_null)
+    n = len(recovered)
+    nobody = "no record was attacked"
+    rate, rate_shuffled = ((part / len(errors) if errors else None) for part in (n, n_null))
+    largest = max(recovered, default=None)
+    return [
+        outcome("reconstruction_rate", rate, len(errors), undefined=nobody),
+        outcome("reconstruction_error", largest, n, undefined="no record was recovered"),
+        outcome("reconstruction_rate_shuffled", rate_shuffled, len(errors), undefined=nobody),
+    ]
 
 
 def _behind(
@@ -221,7 +228,7 @@ def _prevalence(
 
 
 def records_behind(hospitals: Simulated, round_: int, view: View) -> list[int]:
-    """How many records the hospitals of each row of ``view`` trained on in a round."""
+    """The number of records that the hospitals of each row of ``view`` trained on in a round."""
     return [
         sum(len(used(hospitals, round_, hospital)) for hospital in members)
         for members in view.members

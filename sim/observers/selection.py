@@ -1,4 +1,4 @@
-"""Whose updates a rule that selects or weighs uses, and whether it leaves out the right ones."""
+"""The updates that a rule uses, and whether it leaves out the right ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Shares:
 
 
 class SelectionObserver:
-    """Which hospitals the rule leaves out, over all rounds."""
+    """The observer of the hospitals that the rule leaves out, over all rounds."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -40,7 +40,7 @@ class SelectionObserver:
 
 
 def selection(shares: Sequence[Mapping[str, float]], hostile: Sequence[str]) -> list[Outcome]:
-    """What follows from each round's shares by hospital; nothing if no round has any.
+    """The figures of selection from each round's shares by hospital; nothing if no round has any.
 
     ``hospital_weight``: a hospital's share of the aggregate, mean over rounds (an equal share is 1
     / n_hospitals). ``left_out``: share of rounds in which that was less than a tenth of an equal

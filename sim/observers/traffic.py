@@ -1,4 +1,4 @@
-"""What each hospital exchanges with the aggregator in a round."""
+"""The traffic of each hospital with the aggregator in a round."""
 
 from __future__ import annotations
 

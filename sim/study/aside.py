@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -15,6 +15,7 @@ from sim.study.processes import PROCESSES, is_warm
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Asked = tuple[Any, Any]  # the values of a call, and its named ones
 ENDED = "a process was ended from outside, perhaps for lack of memory; finished runs are stored"
 
 
@@ -33,6 +34,8 @@ def aside(call: Callable[P, T]) -> Iterator[Shared[P, T]]:
         process.start()
     theirs.close()
     try:
+        with _there():
+            ours.send(call)  # so that the other loads what it needs before the first call
         yield Shared(call, ours)
     finally:
         process.kill()
@@ -51,23 +54,24 @@ class Shared(Generic[P, T]):
         """``other``: the way to the other process, which does one call at a time."""
         self._call = call
         self._other = other
-        self._waiting = deque[Callable[[], T]]()
+        self._waiting = deque[Asked]()
         self._first = list[T]()
         self._is_busy = False
 
     def ask(self, *values: P.args, **named: P.kwargs) -> None:
         """Ask for one call. Raises as ``answers`` does, of earlier calls."""
-        self._waiting.append(partial(self._call, *values, **named))
+        self._waiting.append((values, named))
         self._exchange()
 
     def answers(self) -> list[T]:
-        """What each call has returned, in the order in which they were asked for.
+        """The result of each call, in the order in which the calls were made.
 
         Raises what a call has raised, and ``RefusedError`` if the other process is gone.
         """
         last = deque[T]()
         while self._waiting:
-            last.appendleft(self._waiting.pop()())
+            values, named = self._waiting.pop()
+            last.appendleft(self._call(*values, **named))
             self._exchange()
         if self._is_busy:
             self._take()
@@ -104,16 +108,20 @@ def _there() -> Iterator[None]:
 
 
 def _serve(pipe: Connection) -> None:
-    """Do each call that comes, and send what it returns, or the exception that it raises."""
+    """Do a function for the values that come, and send what it returns, or what it raises."""
+    gc.disable()  # a search for cycles takes a sixth of the time, and this process ends soon
     try:
+        call = pipe.recv()
         while True:
-            pipe.send(_answer(pipe.recv()))
+            pipe.send(_answer(call, *pipe.recv()))
     except (EOFError, ConnectionError):
         return  # who asked is gone
 
 
-def _answer(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
+def _answer(
+    call: Callable[..., Any], values: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, Exception | None]:
     try:
-        return call(), None
+        return call(*values, **named), None
     except Exception as error:
         return None, error

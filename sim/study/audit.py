@@ -43,7 +43,7 @@ OF_AUDITS: Final = (KEY, "seeds")
 
 
 class Asked(Values):
-    """What an audit is asked for, see ``conf/audit.yaml``."""
+    """The values of an audit, see ``conf/audit.yaml``."""
 
     hospital: str | None
     canaries: int = Field(ge=audits.LEAST, le=audits.MOST)

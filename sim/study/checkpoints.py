@@ -26,6 +26,7 @@ from sim import evidence, files
 from sim.evidence import Part
 from sim.evidence.manifest import code_version
 from sim.federation.rounds import Skipped, Weights
+from sim.limits import memory
 from sim.states import is_stateful
 from sim.study.experiment import Experiment, address
 
@@ -208,8 +209,7 @@ def clear(folder: Path, done: Collection[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, Stored]:
-    with open(files.opened(path), "rb") as file:
-        digest, _, content = file.read().partition(b"\n")
+    digest, _, content = files.content(path, memory()).partition(b"\n")
     if sha256(content).hexdigest().encode() != digest:
         raise ValueError("it is not whole")
     head, _, body = content.partition(b"\n")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from hydra import compose
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
@@ -344,14 +343,26 @@ def only_lists(overrides: Sequence[str]) -> None:
 
 
 def _config(overrides: list[str]) -> DictConfig:
-    return _composed(GlobalHydra.instance().config_loader(), tuple(overrides))
+    return _composed(_source(overrides), tuple(overrides))
 
 
-@lru_cache(maxsize=64)
-def _composed(_loader: ConfigLoader, overrides: tuple[str, ...]) -> DictConfig:
+def _source(overrides: Sequence[str]) -> Hashable:
+    """What Hydra composes from: its places, if all are in packages, whose files stay as they are.
+
+    A folder of the user may hold other files in the next command, which has another loader.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    places = tuple(one.path for one in loader.get_search_path().get_path())
+    in_packages = all(str(place).startswith(("pkg://", "structured://")) for place in places)
+    more = any("searchpath" in word for word in overrides)
+    return places if in_packages and not more else loader
+
+
+@lru_cache(maxsize=256)
+def _composed(_source: Hashable, overrides: tuple[str, ...]) -> DictConfig:
     """The configuration of these words; Hydra needs a tenth of a second, so it is made once.
 
-    Nobody may edit it. ``_loader``: of Hydra, which is another one in each command.
+    Nobody may edit it.
     """
     with one_line():
         config = compose("config", overrides=list(overrides))

@@ -1,4 +1,4 @@
-"""What runs take: processor seconds and bytes of memory, before any of them is run."""
+"""The costs of runs: processor seconds and bytes of memory, before any of them is run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import median
 
 from sim.devices import one_thread
 from sim.seeds import stream
-from sim.study import unmasking
+from sim.study import searching, unmasking
 from sim.study.experiment import Experiment
 from sim.study.sharing import grouped, run_bytes
 
@@ -22,10 +22,20 @@ MESSAGE = 4e-4  # seconds around the training of a hospital in a round: message,
 
 
 def seconds(experiments: Sequence[Experiment]) -> float:
-    """Rough processor seconds for all runs, from the time of a training step of this model here."""
+    """Rough processor seconds for all runs, from the time of a training step of this model here.
+
+    What attacks compute beside training is counted by themselves, and timed for one seed.
+    """
     step = _step_seconds(experiments[0])
     total = 0.0
+    searched = dict[tuple[str, str, int], float]()  # by attack, defense and hostile hospitals
     for experiment in experiments:
+        if searching.searches(experiment):
+            n_hostile = experiment.settings.adversary.n_hostile
+            key = (experiment.attack, experiment.label, n_hostile)
+            if key not in searched:
+                searched[key] = searching.seconds(experiment)
+            total += searched[key]
         training = experiment.settings.training
         around = MESSAGE + NEIGHBOR * unmasking.n_neighbors(experiment)
         for hospital in experiment.consortium.hospitals:
@@ -74,10 +84,10 @@ def _step_seconds(experiment: Experiment) -> float:
     labels = torch.zeros(rows)
     seconds = list[float]()
     while len(seconds) < STEPS_TIMED and sum(seconds) < LONGEST_TIMED:
-        start = time.perf_counter()
+        start = time.process_time()
         gradients = torch.autograd.grad(network.loss(module(features)[:, 0], labels), weights)
         with torch.no_grad():  # as torch.optim.SGD, which takes seconds to load
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.sub_(gradient, alpha=0.01)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return median(seconds)

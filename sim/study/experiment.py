@@ -332,7 +332,7 @@ def _mapping(key: str, value: object) -> Node:
 
 
 def n_hospitals(config: Node) -> int:
-    """How many hospitals are in the data of a configuration.
+    """The number of hospitals in the data of a configuration.
 
     Raises ``InputError`` where there are no such data.
     """

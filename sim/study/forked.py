@@ -1,4 +1,4 @@
-"""What workers share: imported by the process that they are forked from.
+"""The modules that workers share: imported by the process that they are forked from.
 
 Python does not search for cycles meanwhile, which takes a sixth of the time: libraries that are
 imported make many objects and drop none. Later searches leave these out, so that workers do not

@@ -1,4 +1,4 @@
-"""How many replies may be missing in a round, beside how many hostile hospitals, in words."""
+"""The replies that may be missing in a round, beside the hostile hospitals, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command leaves in its folder beside the evidence: configuration, tables and manifest."""
+"""The files of a command's folder beside the evidence: configuration, tables and manifest."""
 
 from __future__ import annotations
 

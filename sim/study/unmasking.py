@@ -1,4 +1,4 @@
-"""What a secure aggregation in messages withstands and what it exchanges, in words."""
+"""Sentences on what a secure aggregation in messages withstands and exchanges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def n_neighbors(experiment: Experiment) -> int:
 
 
 def spare(experiment: Experiment) -> int:
-    """How many hospitals may vanish in a round whichever they are, as far as unmasking goes."""
+    """The number of hospitals, whichever they are, that may vanish in a round that is unmasked."""
     n_hospitals = len(experiment.consortium)
     found = parameters(experiment)
     if found is None:
@@ -29,7 +29,7 @@ def spare(experiment: Experiment) -> int:
 
 
 def sentences(experiment: Experiment) -> list[str]:
-    """What the protocol of a design withstands and exchanges; nothing where it is not SecAgg+."""
+    """Sentences on what SecAgg+ withstands and exchanges in a design; none for another protocol."""
     found = parameters(experiment)
     if found is None:
         return []

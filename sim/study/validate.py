@@ -115,7 +115,10 @@ def validated(
 
 
 def search_minutes(values: Node) -> float:
-    """How long to search. Raises ``InputError`` for what is no number of minutes."""
+    """The minutes that a search may take.
+
+    Raises ``InputError`` for what is no number of minutes.
+    """
     minutes = values["search"]["minutes"]
     number(0, MOST_MINUTES, minutes=minutes)
     return float(minutes)
@@ -161,8 +164,7 @@ def check_folder(folder: Path, asked: Asked) -> None:
             raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")
         return
     try:
-        with os.fdopen(files.opened(path), "rb") as file:
-            digest = json.loads(file.read())["digest"]
+        digest = json.loads(files.content(path))["digest"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         digest = "unreadable"
     if digest != asked.design.digest:

@@ -1,4 +1,4 @@
-"""Who sees what in a design, and which of its parts conflict, read off before any run."""
+"""The table of who sees what in a design, and its conflicts, read off before any run."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _used(experiment: Experiment) -> str:
 
 
 def notes(plan: FederationPlan) -> list[str]:
-    """What of secure aggregation is simulated, and what sums and rounding do not protect."""
+    """Notes on what is simulated of secure aggregation, and what sums and rounding leave open."""
     found = list[str]()
     if plan.is_hiding and plan.is_clear:
         found.append(
@@ -111,24 +111,9 @@ def notes(plan: FederationPlan) -> list[str]:
 
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """The conflicts inside the design, each in one sentence."""
-    found = list[Conflict]()
     plan = experiment.plan
+    found = _of_sums(experiment) if plan.is_hiding else []
     robust = getattr(plan.chain.rule, "n_hostile", None) is not None
-    if plan.is_hiding:
-        sizes = tuple(len(hospital.train) for hospital in experiment.consortium.hospitals)
-        others = _others(plan.text, sizes, experiment.settings.policy.least)
-        found.append(
-            Conflict(
-                id="secagg-robustness",
-                between="secure aggregation and robust aggregation",
-                text=f"{_hidden(plan)}{others}",
-            )
-        )
-        if len(plan.hospitals) == 2:
-            found.append(Conflict(id="secagg-two", between=TWO, text=EACH_OTHER))
-        redrawn = _redrawn(plan.text)
-        if redrawn is not None:
-            found.append(Conflict(id="groups-redraw", between=REDRAWN, text=redrawn))
     bound = plan.training.max_norm
     if bound is not None:
         found.append(Conflict(id="bound-unproven", between=BOUND, text=_unproven(plan, bound)))
@@ -168,6 +153,26 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
                 ),
             )
         )
+    return found
+
+
+def _of_sums(experiment: Experiment) -> list[Conflict]:
+    """The conflicts of secure aggregation."""
+    plan = experiment.plan
+    sizes = tuple(len(hospital.train) for hospital in experiment.consortium.hospitals)
+    others = _others(plan.text, sizes, experiment.settings.policy.least)
+    found = [
+        Conflict(
+            id="secagg-robustness",
+            between="secure aggregation and robust aggregation",
+            text=f"{_hidden(plan)}{others}",
+        )
+    ]
+    if len(plan.hospitals) == 2:
+        found.append(Conflict(id="secagg-two", between=TWO, text=EACH_OTHER))
+    redrawn = _redrawn(plan.text)
+    if redrawn is not None:
+        found.append(Conflict(id="groups-redraw", between=REDRAWN, text=redrawn))
     return found
 
 

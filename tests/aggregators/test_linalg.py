@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
-from aggregators.linalg import embedded, lengths, mixed, squared_distances
+from aggregators.linalg import (
+    embedded,
+    lengths,
+    mixed,
+    ranks,
+    ranks_by_row,
+    sorted_columns,
+    squared_distances,
+)
 from aggregators.rules.krum import Krum
 from tests import oracles
 from tests.drawn import RNG, clear, normal
@@ -73,3 +82,19 @@ def test_points_keep_the_distance_of_rows_that_nearly_coincide_far_from_the_othe
     rows = np.array([0.3 * axes[0], 0.6 * axes[1], axes[2], far, far + 1e-3 * axes[4]])
     points = embedded(rows)
     assert np.linalg.norm(points[3] - points[4]) == pytest.approx(1e-3, abs=1e-5)
+
+
+def test_ranks_of_each_row_are_dense_ranks_of_its_values() -> None:
+    rows = np.random.default_rng(3).integers(0, 5, (6, 11)).astype(np.float64)
+    expected = rankdata(rows, "dense", axis=1) - 1
+    assert (ranks_by_row(rows) == expected).all()
+    assert (ranks(rows[2]) == expected[2]).all()
+
+
+@pytest.mark.parametrize("n_rows", [3, 12, 17])
+def test_columns_are_sorted_in_blocks_that_cover_all_of_them(n_rows: int) -> None:
+    updates = np.random.default_rng(4).normal(size=(n_rows, 9001)).astype(np.float32)
+    found = np.full(updates.T.shape, np.nan, np.float32)
+    for block, columns in sorted_columns(updates):
+        found[block] = columns
+    assert (found == np.sort(updates.T, axis=1)).all()

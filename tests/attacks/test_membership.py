@@ -360,6 +360,11 @@ def test_rounds_are_spread_over_a_run() -> None:
     assert GradientCosine(n_rounds=4).watched(40) == spread(4, 40) == (10, 20, 30, 40)
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3, 9, 10])
+def test_of_a_run_with_fewer_rounds_than_are_looked_at_all_are(rounds: int) -> None:
+    assert GradientCosine(n_rounds=10).watched(rounds) == tuple(range(1, rounds + 1))
+
+
 @pytest.mark.parametrize(
     ("made", "key"),
     [

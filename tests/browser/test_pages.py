@@ -13,6 +13,17 @@ from tests.browser.opening import WIDTHS, opened, serious, wider_than
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PAGES = ("comparison", "verdict", "sweep", "audit", "change")
+PAPER = 688  # pixels of a line of A4 between the margins of the style sheet
+HEADS_ALONE = """() => [...document.querySelectorAll("table")].filter(one => one.checkVisibility())
+    .flatMap(table => [...table.tHead?.rows[0].cells ?? []]
+    .filter(head => head.checkVisibility() && head.textContent.trim())
+    .filter(head => {
+        const cells = [...table.tBodies].flatMap(body => [...body.rows])
+            .map(row => row.cells[head.cellIndex]).filter(Boolean);
+        const filled = text => cells.some(one => text(one).trim());
+        return filled(one => one.textContent) && !filled(one => one.innerText);
+    })
+    .map(head => `${table.caption.textContent}: ${head.textContent}`))"""
 STRONG = """all => all.filter(one => getComputedStyle(one).opacity > .5)
     .map(one => [one.dataset.attack, one.dataset.defense].filter(Boolean).join(" "))"""
 
@@ -230,6 +241,28 @@ def test_on_paper_there_are_no_controls_and_details_are_open(
         assert pdf.startswith(b"%PDF")
 
 
+def test_on_paper_tables_fit_no_head_is_left_alone_and_none_has_a_button(
+    browser: Any, each: Path
+) -> None:
+    with opened(browser, each, width=PAPER) as found:
+        found.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        found.page.emulate_media(media="print")
+        assert wider_than(found, PAPER) == []
+        assert found.page.evaluate(HEADS_ALONE) == []
+        # Chromium repeats a head on the next page only if it holds no box of a button
+        display = "all => [...new Set(all.map(one => getComputedStyle(one).display))]"
+        assert found.page.locator("thead .sort").evaluate_all(display) in ([], ["contents"])
+
+
+def test_on_paper_a_verdict_has_no_pages_of_hashes(browser: Any, verdict: Path) -> None:
+    with opened(browser, verdict) as found:
+        assert found.page.locator(".made").count() > 1
+        found.page.emulate_media(media="print")
+        hashes = found.page.locator(".made, details.links, table.runs")
+        assert not hashes.filter(visible=True).count()
+        assert found.page.locator(".on-paper").filter(visible=True).count() == 2
+
+
 def test_arrow_keys_lead_from_cell_to_cell_of_a_figure(browser: Any, comparison: Path) -> None:
     with opened(browser, comparison) as found:
         start = found.page.locator("#fig-heat_map .on-page [tabindex='0']")
@@ -246,3 +279,21 @@ def test_arrow_keys_lead_from_cell_to_cell_of_a_figure(browser: Any, comparison:
         found.page.locator("#tip").wait_for(state="visible")
         stated = found.page.evaluate("document.activeElement.getAttribute('aria-label')")
         assert words.defense(right[1]) in stated
+
+
+def test_a_term_leads_by_the_keyboard_to_its_entry_and_moves_no_text(
+    browser: Any, each: Path
+) -> None:
+    with opened(browser, each) as found:
+        link = found.page.locator("main a.term").first
+        target = link.get_attribute("href")
+        paragraph = link.locator("xpath=..")
+        before = paragraph.bounding_box()
+        link.focus()
+        assert link.evaluate("one => one.matches(':focus-visible')")
+        assert paragraph.bounding_box()["height"] == before["height"]
+        found.page.keyboard.press("Enter")
+        entry = found.page.locator(f"dt[id='{target[1:]}']")
+        assert entry.is_visible()
+        assert 0 <= entry.bounding_box()["y"] < 900
+        assert found.page.locator("button a.term, code a.term, :is(h1, h2, h3) a.term").count() == 0

@@ -1,10 +1,13 @@
 """The one part of the golden runs that knows the simulator's code: a run of which each hospital is
-asked by itself.
+asked by itself, and commands that write no page.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from hydra import initialize_config_module
 
@@ -21,3 +24,10 @@ def by_hospital(words: Sequence[str]) -> dict[str, Any]:
         experiment = compose.single(list(words))
     record: dict[str, Any] = json.loads(run(experiment, app=hospital_app).model_dump_json())
     return record
+
+
+@contextlib.contextmanager
+def no_pages() -> Iterator[None]:
+    """Leave out the pages of commands, which take more time than the runs and are not compared."""
+    with mock.patch("reports.page.write_report", lambda folder, *_, **__: Path(folder) / "none"):
+        yield

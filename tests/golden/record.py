@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from matplotlib.figure import Figure
 
 from tests.golden.cases import BY_HOSPITAL, COMMANDS
 
@@ -88,7 +87,7 @@ def _lockstep(words: str) -> list[Evidence]:
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
             _new_hydra(),
-            _no_pictures(),
+            _no_pages(),
         ):
             code = _command()([*words.split(), f"hydra.run.dir={folder}"])
         if code:
@@ -114,22 +113,13 @@ def _new_hydra() -> Iterator[None]:
         GlobalHydra.instance().clear()
 
 
-@contextlib.contextmanager
-def _no_pictures() -> Iterator[None]:
-    """Leave the pictures of reports empty: they take more time than the runs, and nothing of them
-    is compared.
-    """
-    save = Figure.savefig
-
-    def save_empty(figure: Figure, *args: Any, **options: Any) -> None:
-        figure.clear()
-        save(figure, *args, **options)
-
-    Figure.savefig = save_empty
-    try:
-        yield
-    finally:
-        Figure.savefig = save
+def _no_pages() -> contextlib.AbstractContextManager[None]:
+    """Leave out what is not compared, if the commit's adapter knows how."""
+    adapter = import_module("tests.golden.adapter")
+    found: Callable[[], contextlib.AbstractContextManager[None]] = getattr(
+        adapter, "no_pages", contextlib.nullcontext
+    )
+    return found()
 
 
 def _processor() -> str:

@@ -84,6 +84,7 @@ def without_scripts(html: str) -> str:
 
 def text_of(html: str) -> str:
     unseen = r"<style>.*?</style>|<svg.*?</svg>|<script.*?</script>"
+    html = re.sub(r'<a class="term"[^>]*>(.*?)</a>', r"\1", html)
     return re.sub(r"<[^>]*>", " ", re.sub(unseen, " ", html, flags=re.DOTALL))
 
 

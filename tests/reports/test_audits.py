@@ -55,8 +55,11 @@ def test_the_page_states_verdict_bounds_and_what_cannot_be_seen(tmp_path: Path) 
         audits.append(tmp_path, one)
     text = write(tmp_path).read_text()
     assert "is not refuted" in text
-    assert "it cannot refute a claim of" in text
+    assert "The claim is not refuted, and could not be" in text
+    assert "with 100 canaries no bound can be above it" in text
+    assert "so it cannot refute a claim of" in text
     assert "no proof of the claim" in text
+    assert "one record that stands in place of another" in text
     for one in ONE_CLAIM:
         assert one.run in text
         assert words.at_least(one.bounds.f_dp) in text

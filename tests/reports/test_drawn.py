@@ -58,11 +58,12 @@ def points(axes: Axes) -> dict[Names, list[tuple[float, float]]]:
     return found
 
 
-def spans(axes: Axes) -> dict[Names, list[tuple[float, ...]]]:
-    """The ends of the bars that axes draw across, by what they show."""
+def spans(axes: Axes, along: str = "x") -> dict[Names, list[tuple[float, ...]]]:
+    """The ends of the bars that axes draw across, or up, by what they show."""
     found = dict[Names, list[tuple[float, ...]]]()
     for line in axes.get_lines():
-        x = [round(float(value), 6) for value in np.asarray(line.get_xdata(), float)]
+        ends = getattr(line, f"get_{along}data")()
+        x = [round(float(value), 6) for value in np.asarray(ends, float)]
         names = named(line)
         if names is not None and len(x) == 2 and x[0] != x[1]:
             found.setdefault(names, []).append(tuple(x))
@@ -453,27 +454,56 @@ def test_only_defenses_that_left_somebody_out_are_drawn_as_detecting() -> None:
     assert left_out.select("attack", "defense").rows() == [("attack_a", "rule_a")]
 
 
-@every_width
-def test_reconstruction_has_each_share_by_defense_and_by_size_of_group(width: Width) -> None:
-    rows = [
+INVERSIONS: Final = pl.DataFrame(
+    [
         {"attack": "dlg", "defense": d, "rate": r, "rate_low": r / 2, "rate_high": r + 0.1}
         | {"summed": n}
         for d, r, n in (("none", 0.5, 8.0), ("rule_a", 0.25, 64.0), ("dp", 0.1, None))
     ]
-    figure = charts.reconstruction(pl.DataFrame(rows), width, LOOKS)
-    by_defense, crowd = figure.axes
-    assert points(by_defense) == {
+)
+
+
+@every_width
+def test_reconstruction_has_each_share_by_defense(width: Width) -> None:
+    (axes,) = charts.reconstruction(INVERSIONS, width, LOOKS).axes
+    assert points(axes) == {
         ("dlg", "none", ""): [(0.5, 0.0)],
         ("dlg", "rule_a", ""): [(0.25, 1.0)],
+        ("dlg", "dp", ""): [(0.1, 2.0)],
     }
-    assert points(crowd) == {
+    assert spans(axes)["dlg", "none", ""] == [(0.25, 0.6)]
+    assert labels(axes, "y") == ["no defense", "rule_a", "dp"]
+    assert axes.get_xlabel() == "Attacked records recovered"
+    assert axes.get_xlim() == pytest.approx((-0.04 * 0.72, 1.04 * 0.72))
+
+
+@every_width
+def test_leakage_has_each_share_against_the_size_of_its_group(width: Width) -> None:
+    figure = charts.leakage(INVERSIONS, width, LOOKS)
+    (axes,) = figure.axes
+    assert points(axes) == {
         ("dlg", "none", ""): [(8.0, 0.5)],
         ("dlg", "rule_a", ""): [(64.0, 0.25)],
     }
-    assert spans(by_defense)["dlg", "none", ""] == [(0.25, 0.6)]
-    assert labels(by_defense, "y") == ["no defense", "rule_a"]
-    assert crowd.get_xscale() == "log"
-    assert "Records summed in one row" in crowd.get_xlabel().replace("\n", " ")
+    assert spans(axes, "y") == {
+        ("dlg", "none", ""): [(0.25, 0.6)],
+        ("dlg", "rule_a", ""): [(0.125, 0.35)],
+    }
+    assert axes.get_xscale() == "log"
+    assert axes.get_ylim() == pytest.approx((-0.04 * 0.72, 1.04 * 0.72))
+    assert "Records summed in one row" in axes.get_xlabel().replace("\n", " ")
+    assert axes.get_ylabel() == "Attacked records recovered"
+    assert legend(figure) == ["no defense", "rule_a"]
+
+
+def test_a_study_without_sizes_of_groups_has_no_figure_of_leakage() -> None:
+    def names(rows: list[int]) -> set[str]:
+        read = make_inversion(2, 8, attack="read", records_in_row=rows)
+        records = [make_record(), make_record(attack="read", inversion=read)]
+        return set(dict(page.drawings(records))) & {"reconstruction", "leakage"}
+
+    assert names([8]) == {"reconstruction", "leakage"}
+    assert names([]) == {"reconstruction"}
 
 
 @every_width
@@ -584,6 +614,7 @@ EMPTY: Final[dict[str, Callable[[Width], Figure]]] = {
     "reconstruction": lambda width: charts.reconstruction(
         pl.DataFrame(schema=["rate", "summed"]), width, LOOKS
     ),
+    "leakage": lambda width: charts.leakage(pl.DataFrame(schema=["rate", "summed"]), width, LOOKS),
     "privacy_spent": lambda width: charts.privacy_spent(pl.DataFrame(), width, LOOKS),
     "hospital_effects": lambda width: multiples.hospital_effects(pl.DataFrame(), width),
     "convergence": lambda width: multiples.convergence(pl.DataFrame(), width, LOOKS),

@@ -14,8 +14,8 @@ from reports.analysis import each_run, tables
 from reports.figures import sparkline
 from sim import evidence
 from sim.errors import InputError
-from sim.evidence import Screened
-from tests.records import addressed, make_curve, make_record
+from sim.evidence import Screened, outcome
+from tests.records import addressed, make_curve, make_record, with_outcomes
 from tests.reports.reading import everything, grid, html_of, text_of
 
 TARGET = re.compile(r'href="#([^"]*)"')
@@ -103,6 +103,28 @@ def test_a_run_has_its_controls_and_what_differs() -> None:
     alone = by_cell["none", "none", 1].runs[0]
     assert (alone.attack_free, alone.undefended, alone.window) == (None, None, None)
     assert attacked.runs[0].window == (75, 225)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("bytes_sent", 17676.0, "what a hospital sends in a round 17,676 bytes"),
+        ("messages", 4.0, "messages from and to a hospital in a round 4"),
+        ("epsilon", 3.25, "privacy spent \N{GREEK SMALL LETTER EPSILON} = 3.25"),
+        ("image_psnr", 21.5, "peak signal-to-noise ratio of guessed images 21.5 dB"),
+        ("update_error", 0.02, "error of the best recovered update 0.02 (relative length)"),
+        (
+            "residual_freedom",
+            -12.0,
+            "training records beyond the parameters of the model \N{MINUS SIGN}12",
+        ),
+        ("auroc", 0.8, "AUROC 0.800"),
+    ],
+)
+def test_the_figure_of_a_run_states_what_it_counts(metric: str, value: float, text: str) -> None:
+    record = with_outcomes(make_record(), [outcome(metric, value, 100)])
+    (one,) = (run for group in each_run.runs([record], {}).groups for run in group.runs)
+    assert text in one.outcomes
 
 
 def test_replies_that_were_not_used_are_summed_up() -> None:

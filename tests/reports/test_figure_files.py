@@ -97,6 +97,7 @@ def test_hostile_names_are_text_in_narrow_figures(name: str) -> None:
     assert {"heat_map", "tradeoff", "hospital_effects", "privacy_spent"} <= set(found)
     for title, make in found.items():
         text = style.svg(make(PHONE), title)
+        assert text.count("font-family") == 1  # of all texts, which have none of their own
         read = Read(text)
         assert not read.tags - {
             *("svg", "g", "path", "text", "tspan", "rect", "use", "defs", "clippath", "style"),

@@ -62,6 +62,7 @@ def draw_all(name, records):
             multiples.breakdown, breakdown.by_number(records), looks=looks, limits={"defense_0": 4}
         ),
         "reconstruction": lambda: [charts.reconstruction(tables.inversions(records), width, looks)],
+        "leakage": lambda: [charts.leakage(tables.inversions(records), width, looks)],
         "privacy_spent": lambda: [charts.privacy_spent(tables.spent(records), width, looks)],
     }
     return makers[name]()
@@ -84,6 +85,7 @@ NAMES = (
     "convergence",
     "breakdown",
     "reconstruction",
+    "leakage",
     "privacy_spent",
 )
 

@@ -232,12 +232,26 @@ SHARES = {
     0.0146: "1.5 %",
     0.999: "99.9 %",
     0.376: "38 %",
+    2 / 16: "13 %",
+    21 / 40: "53 %",
+    1 / 16: "6.3 %",
+    0.0049: "0.49 %",
+    3 / 99: "3 %",
 }
 
 
 @pytest.mark.parametrize(("value", "shown"), [(None, words.NONE), *SHARES.items()])
 def test_shares_are_never_rounded_to_none_or_all(value, shown):
     assert words.share(value) == shown
+
+
+def test_halves_are_rounded_away_from_zero_in_every_figure():
+    assert [words.score(0.8125), words.score(0.5)] == ["0.813", "0.500"]
+    assert [words.change(-0.0625), words.change(0.0625)] == ["\N{MINUS SIGN}0.063", "+0.063"]
+    assert words.signed_points(-0.0125) == "\N{MINUS SIGN}1.3"
+    assert words.number(0.25) == "0.3"
+    assert words.equal_shares(-0.125) == "\N{MINUS SIGN}0.13"
+    assert words.change(float("inf")) == "+Infinity"
 
 
 @pytest.mark.parametrize(

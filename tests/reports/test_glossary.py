@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
+from reports import difference, sweeps
+from reports.audits import write
+from reports.sweeps import Sweep
 from reports.text import glossary
+from sim.evidence.audits import append
 from tests.assessed import make_design
 from tests.reports.reading import everything, html_of
+from tests.reports.test_differences import put, runs
+from tests.reports.test_sweeps import SWEEPS
 from tests.reports.test_validation import validated
+from tests.sim.evidence.test_audits import made as make_audit
 from tests.studies import STUDIES
 
 # Terms of the field with all their spellings, and the entry that explains each. This list was made
@@ -81,6 +89,9 @@ TERMS = {
     r"lockstep": "Lockstep",
     r"SHA-256|hash(es)?": "SHA-256, hash",
     r"canar(y|ies)": "Canary",
+    r"one-run audit|f-DP( form)?": "One-run audit, f-DP form",
+    r"clip(ped|ping( norm)?)?": "Clipping",
+    r"sampling rate": "Sampling rate",
 }
 WORDS = re.compile(r'<section id="words">.*?</section>', re.DOTALL)
 
@@ -122,12 +133,37 @@ def unused(page: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Pages by name: of made studies, of every part that a page can have, and of a verdict."""
+    """Pages by name: of made studies, of every part that a page can have, and of each kind."""
     folder = tmp_path_factory.mktemp("verdict")
     validated(folder, make_design())
     verdict = (folder / "report" / "index.html").read_text(encoding="utf-8")
     pages = {name: html_of(study()) for name, study in STUDIES.items()}
-    return pages | {"everything": html_of(everything()), "verdict": verdict}
+    pages |= {f"sweep of {name}": swept(records) for name, (records, *_) in SWEEPS.items()}
+    audits = {f"audit, {claim}": audited(tmp_path_factory, claim) for claim in (0.1, 4.0, 6.0)}
+    more = {"everything": html_of(everything()), "verdict": verdict}
+    return pages | audits | more | {"difference": compared(tmp_path_factory)}
+
+
+def swept(records: list[Any]) -> str:
+    """The page of a sweep."""
+    places = [str(place) for place in range(len(records))]
+    return sweeps.render(Sweep(records, places), {"command": "wardround run -m"}, "<svg></svg>")
+
+
+def audited(tmp_path_factory: pytest.TempPathFactory, claim: float) -> str:
+    """The page of audits of a claim."""
+    folder = tmp_path_factory.mktemp("audit")
+    for seed in range(3):
+        append(folder, make_audit(seed, claim=claim))
+    return write(folder).read_text(encoding="utf-8")
+
+
+def compared(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of two folders."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("before", "after")]
+    put(folders[0], runs([0.5, 0.51, 0.52]))
+    put(folders[1], runs([0.8, 0.81, 0.82]))
+    return difference.render(difference.read(*folders), folders[1])
 
 
 def test_every_term_that_a_page_uses_is_explained_on_it(made: dict[str, str]) -> None:

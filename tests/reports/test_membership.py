@@ -133,7 +133,7 @@ def test_the_register_states_the_area_beside_its_null() -> None:
 def test_an_attack_no_better_than_its_null_is_no_measurement() -> None:
     blind = [inferred(seed, shift=-0.5) for seed in range(4)]
     (reason,) = doubts(cell_of(blind, blind), MEASURED)
-    assert reason.endswith("is no smaller")
+    assert reason.startswith("its figure is no larger than the AUC between two halves")
     without = [
         one.model_copy(update={"outcomes": one.outcomes[:-1]}) for one in blind
     ]  # fmt: skip

@@ -160,7 +160,7 @@ def test_an_audit_is_shown_without_a_score_of_anybody() -> None:
     text = words_of(notebook.text(shown))
     assert "lira on the records of north" in text
     assert "0.712" in text
-    assert "12 % (5 % to 25 %)" in text
+    assert "13 % (5 % to 25 %)" in text
     assert "40 records that were trained on against 60 that were not" in text
     assert "<th" in notebook.html(shown)
 

@@ -48,12 +48,6 @@ def folder(tmp_path):
     return make
 
 
-@pytest.fixture
-def undrawn(monkeypatch) -> None:
-    """Pages without figures, for tests of what they state: drawing takes most of the time."""
-    monkeypatch.setattr(page, "drawings", lambda *_, **__: iter(()))
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """A folder with every part, and its report."""
@@ -159,6 +153,7 @@ def test_page_has_every_part_and_its_figures(whole):
         "hospital_scores",
         "convergence",
         "reconstruction",
+        "leakage",
         "gallery",
         "privacy_spent",
         "privacy_utility",
@@ -303,6 +298,17 @@ def test_each_field_is_scored_beside_rows_that_need_no_attack_with_what_the_atta
 @pytest.mark.usefixtures("undrawn")
 def test_a_page_without_scores_of_fields_has_no_table_of_them():
     assert "Which fields the attacker knows" not in html_of([make_record(inversion=make_images())])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_defenses_under_which_an_attacker_knows_the_same_fields_share_a_sentence():
+    same = [
+        make_record(attack="tableak", defense=name, inversion=make_fields(), public=False)
+        for name in ("none", "median", "krum")
+    ]
+    text = " ".join(text_of(html_of(same)).split())
+    assert text.count("were guessed right") == 1
+    assert "with no defense, under median and under Krum: 88 % of the fields" in text
 
 
 def test_page_escapes_hostile_names():

@@ -75,7 +75,7 @@ def test_a_verdict_answers_each_question_at_its_place(tmp_path: Path) -> None:
     check_links(page)
     assert "Marked public, without stating whose patients" in page.of("whose")
     assert "hostile" in page.of("who-could")
-    assert "modify update" in page.of("who-could")
+    assert "Change the update that a hospital sends" in page.of("who-could")
     assert "test patients of all 6 hospitals" in page.of("patients")
     assert "Byzantine updates" in page.of("hipaa")
     assert "Byzantine updates" in page.of("act")

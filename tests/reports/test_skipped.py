@@ -270,13 +270,13 @@ def test_rounds_that_are_skipped_without_the_attack_too_are_stated_beside() -> N
     "records",
     [
         [],
-        study(make_skip(1), seeds=2),
+        study(make_skip(1), seeds=1),
         [record for record in study(make_skip(1)) if record.attack != "none"],
         [record for record in study(make_skip(1)) if record.defense != "none"],
         study(make_skip(1), attack="sign_flip"),
     ],
 )
-def test_the_availability_row_is_never_measured_without_three_runs_and_their_controls(
+def test_the_availability_row_is_never_measured_without_runs_and_their_controls(
     records: list[RunRecord],
 ) -> None:
     rows = rows_of(records, "THR-AV")
@@ -284,6 +284,17 @@ def test_the_availability_row_is_never_measured_without_three_runs_and_their_con
     assert all(row.status != "measured" or row.defense == "none" for row in rows)
     assert all(not row.finding for row in rows if row.status != "measured")
     assert records or [row.status for row in rows] == ["not_tested"]
+
+
+def test_two_runs_show_harm_where_each_has_more_skipped_rounds_than_its_control() -> None:
+    records = study(make_skip(1), seeds=2)
+    row = row_of(records, "THR-AV", "krum")
+    assert (row.status, row.shown) == ("measured", "harm")
+    one = [
+        sound(seed=1) if (r.attack, r.defense, r.seed) == ("dropout", "krum", 1) else r
+        for r in records
+    ]
+    assert row_of(one, "THR-AV", "krum").shown == "not_decided"
 
 
 @pytest.mark.parametrize(

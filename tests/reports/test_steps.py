@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 
 import pytest
+import rich
 import yaml
 from hydra import initialize_config_module
 
-from reports import sections
+from reports import sections, terminal
 from reports.analysis.seen import Seen
 from reports.text import commands, steps
 from reports.text.steps import Untested
@@ -90,7 +91,9 @@ def check_commands(command: str, form: str, n_hostile: int) -> None:
             overrides, lists = parsed(one.command)
             assert lists["attacks"] == list(one.attacks)
             if one.install:
-                with pytest.raises(InputError, match="expected ART installed with: pip install"):
+                with pytest.raises(
+                    InputError, match="the Adversarial Robustness Toolbox, which is not installed"
+                ):
                     planned(one.command)
                 continue
             assert not set(one.attacks) <= set(refused)
@@ -122,3 +125,55 @@ def test_no_defense_stands_once_in_a_command_that_asks_for_it(given: str, expect
 @pytest.mark.parametrize(("command", "of"), MORE.items())
 def test_commands_of_other_studies_make_runs_too(command: str, of: tuple[str, int]) -> None:
     check_commands(command, *of)
+
+
+def harmed(attack: str, defenses: Sequence[str]) -> list[RunRecord]:
+    """Runs of which harm is shown under each of the defenses."""
+    return [
+        make_record(attack=a, defense=d, seed=s, figures={"auroc": x})
+        for a, x in (("none", 0.9), (attack, 0.5))
+        for d in defenses
+        for s in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "attack", "expected"),
+    [
+        (
+            "wardround compare attacks=[alie] defenses=[none] attack.alie.z=1 attack.ipm.scale=1",
+            "alie",
+            "wardround compare attack.alie.z=1 'attacks=[alie]'",
+        ),
+        (
+            "wardround run attack=[alie] seed=4",
+            "alie",
+            "wardround compare 'attacks=[alie]' seeds=3",
+        ),
+        (
+            "wardround compare attacks=[[backdoor,model_replacement]] seeds=3",
+            "backdoor+model_replacement",
+            "wardround compare seeds=3 'attacks=[[backdoor,model_replacement]]'",
+        ),
+    ],
+)
+def test_where_no_defense_was_tried_a_step_states_it_and_gives_the_command_that_tries_some(
+    command: str, attack: str, expected: str
+) -> None:
+    (step,) = steps.act(Seen(harmed(attack, ["none"])), {"command": command})
+    assert step.urgent == "no defense was tried"
+    assert step.text.endswith("No defense was run against it.")
+    assert step.command == expected
+    assert "defenses" not in step.command  # those that a comparison has by itself
+    (after,) = steps.act(Seen(harmed(attack, ["none", "wall"])), {"command": command})
+    assert after.urgent == "nothing tried is shown to help"
+    assert after.command is None
+    assert "No defense was run" not in after.text
+
+
+def test_the_terminal_prints_the_command_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = terminal.ending(harmed("alie", ["none"]), "wardround compare attacks=[alie]")
+    rich.print(ended)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(no defense was tried): " in text
+    assert "The command: wardround compare 'attacks=[alie]'" in text

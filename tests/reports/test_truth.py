@@ -22,6 +22,8 @@ from reports import page, terminal
 from reports.analysis import backdoors, tables
 from reports.figures import style
 from reports.figures.heat_map import heat_map
+from sim import titles
+from sim.config.choices import options
 from sim.evidence import RunRecord
 from tests.records import make_record
 from tests.reports.reading import printed
@@ -116,6 +118,19 @@ def everything_stated(markup: str) -> list[str]:
 @pytest.mark.parametrize("name", [*RUN, *MADE])
 def test_what_was_found_is_stated_sentence_by_sentence(name: str) -> None:
     assert answers(study(name)[1]) == STATED[name]["found"]
+
+
+@pytest.mark.parametrize("name", [*RUN, *MADE])
+def test_no_plain_name_begins_with_a_capital_after_a_colon(name: str) -> None:
+    firsts = {
+        one.title[:1].upper() + one.title[1:]
+        for group in ("attack", "defense")
+        for key in options(group)
+        if (one := titles.of(group, key)) is not None and one.title[:1].islower()
+    }
+    after = re.compile(rf": (?:{'|'.join(map(re.escape, sorted(firsts)))})\b")
+    found = [text for text in everything_stated(study(name)[1]) if after.search(text)]
+    assert found == []
 
 
 @pytest.mark.parametrize("name", [*RUN, *MADE])

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +230,16 @@ def test_a_value_is_read_back_as_it_was_given(value: Any) -> None:
     assert json.loads(json.dumps(one.value(), default=str)) == value
 
 
+@pytest.fixture
+def _two_threads() -> Iterator[None]:
+    """Torch has another number of threads than in a run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_two_threads")
 def test_nothing_global_is_changed_by_a_call_that_ends_or_fails() -> None:
     run(*FAST)  # loads what is loaded once
     with initialize_config_module("conf", version_base="1.3"):

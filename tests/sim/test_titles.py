@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from reports.text import words
 from sim import titles
+from sim.config import foreign
 from sim.config.choices import options
 from sim.config.groups import STACK
+from sim.errors import InputError
 from sim.titles import Title
 
 GROUPS = ("attack", *STACK, "consortium", "model")
@@ -137,11 +140,54 @@ def test_names_of_a_manifest_are_cut_and_rename_nothing_of_the_project() -> None
         assert titles.attack("alie") == "hidden shift"
 
 
-@pytest.mark.parametrize(
-    "title", ["Krum", " krum", "K-r-u-m", "\N{FULLWIDTH LATIN CAPITAL LETTER K}rum"]
+LIKE_KRUM = (
+    "Krum", " krum", "K-r-u-m", "\N{FULLWIDTH LATIN CAPITAL LETTER K}rum", "Krurn",
+    "\N{CYRILLIC CAPITAL LETTER KA}rum", "\N{GREEK CAPITAL LETTER KAPPA}rum", "Kr\xfcm",
+)  # fmt: skip
+ALL_CYRILLIC = "".join(
+    f"{unicodedata.lookup('CYRILLIC CAPITAL LETTER ' + key)}" for key in ("DZE", "EM", "IE", "A")
 )
+
+
+@pytest.mark.parametrize("title", [*LIKE_KRUM, ALL_CYRILLIC, "c1ip", "multi_krum", "a1ie"])
 def test_no_choice_of_a_user_passes_as_one_of_the_project(title: str) -> None:
     found = titles.stored({"defense": {"mine": {"title": title, "plain": "It is mine."}}})
+    assert (titles.posing(title) or "").startswith("looks like ")
     with titles.known(found):
         assert titles.defense("mine+secagg") == "mine + secure aggregation"
         assert titles.of("defense", "mine") is None
+
+
+@pytest.mark.parametrize(
+    ("title", "is_mixed"),
+    [
+        ("wei\N{CYRILLIC SMALL LETTER GHE}hted mean", True),
+        ("weighted \N{GREEK SMALL LETTER GAMMA}mean", True),
+        ("weighted mean, \N{GREEK SMALL LETTER GAMMA} = 2", False),
+        ("mittlere Gr\xf6\xdfe", False),
+        ("\u0441\u0440\u0435\u0434\u043d\u0435\u0435", False),
+        ("\u5e73\u5747\u306e\u30e1\u30b8\u30a2\u30f3 2", False),
+    ],
+)
+def test_a_title_has_one_script_a_word(title: str, *, is_mixed: bool) -> None:
+    found = titles.posing(title)
+    assert (found is not None and found.startswith("mixes scripts within the word ")) is is_mixed
+
+
+@pytest.mark.parametrize("title", LIKE_KRUM)
+def test_a_folder_with_a_title_that_looks_like_one_of_the_project_is_refused_in_one_line(
+    tmp_path: Path, title: str
+) -> None:
+    files(tmp_path, defense__mine=f"# title: {title.strip()}\n# plain: It is mine.\n")
+    with pytest.raises(InputError) as caught:
+        foreign.check(str(tmp_path))
+    text = str(caught.value)
+    assert text == (
+        f"--config-dir={tmp_path / 'defense' / 'mine.yaml'}: its title {title.strip()!a}"
+        " looks like 'Krum'; expected another title"
+    )
+
+
+def test_a_folder_with_a_title_of_its_own_is_taken(tmp_path: Path) -> None:
+    files(tmp_path, defense__mine="# title: my own\n# plain: It is mine.\n")
+    foreign.check(str(tmp_path))

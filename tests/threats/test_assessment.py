@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim import names
-from sim.errors import InputError
 from sim.evidence import RunRecord
 from tests.assessed import (
     CATALOG,
@@ -30,7 +29,7 @@ from threats.applicability import ANYBODY, applicable
 from threats.assessment import Assessment, Plan, RegisterRow, assess
 from threats.levels import LEVELS
 from threats.statements import Statement
-from threats.used import refuse_beyond
+from threats.used import beyond
 
 SIGN_FLIP = {("THR-BYZ", "hostile"): ("sign_flip",)}
 PLAN = Plan(needed={**SIGN_FLIP, ("THR-GI", "reader"): ("analytic_inversion",)})
@@ -110,11 +109,13 @@ def asleep(record: RunRecord) -> RunRecord:
 def test_an_attack_that_was_not_run_leaves_its_row_undecided() -> None:
     row = row_of(assessed(pairs("sign_flip", NONE_OF_13)), "THR-BYZ")
     assert row.status == "inconclusive"
-    assert row.reasons[0].startswith("not run: gaussian, random, zero, alie, ")
+    assert row.reasons[0].startswith(
+        "not run (Gaussian noise, random updates, canceling updates, hidden shift, "
+    )
     assert "at least" in row.residual
     refused = Plan(refused={"fang_krum": "the rule is no Krum"})
     row = row_of(assessed(pairs("sign_flip", NONE_OF_13), plan=refused), "THR-BYZ")
-    assert "the rule is no Krum: fang_krum" in row.reasons
+    assert "the rule is no Krum (push against Krum)" in row.reasons
 
 
 def test_a_threat_that_no_simulation_can_show_is_never_measured() -> None:
@@ -127,7 +128,7 @@ def test_runs_without_a_control_are_inconclusive_and_not_untested() -> None:
     records = [one for one in pairs("sign_flip", NONE_OF_13) if one.defense != "none"]
     row = row_of(assessed(records, plan=PLAN), "THR-BYZ")
     assert (row.status, row.color, row.evidence) == ("inconclusive", "gray", ())
-    assert row.reasons[0] == "0 seeds with both controls, 3 needed: sign_flip"
+    assert row.reasons[0] == "0 seeds with both controls, 3 needed (sign flipping)"
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,8 @@ def test_a_mark_that_works_is_harm_though_no_auroc_changes() -> None:
     assert row.adjusted is not None
     assert (row.adjusted.upper.impact, row.color) == ("very_high", "red")
     assert "backdoor" in row.text
+    (harm,) = [one for one in row.magnitudes if one.kind == "integrity"]
+    assert harm.metric == "backdoor_success"
 
 
 def test_an_attack_that_leaves_no_model_counts_as_a_success_for_the_upper_bound() -> None:
@@ -223,7 +226,7 @@ def test_an_attack_that_leaves_no_model_counts_as_a_success_for_the_upper_bound(
     assert one.upper > 0.6
     assert one.lower == 0.0
     assert max(one.magnitudes, key=lambda found: found.level == "very_high").level == "very_high"
-    assert "in 1 nobody knows" in one.text
+    assert "; 1 of them left no AUROC to compare" in one.text
 
 
 # Monotonicity
@@ -323,7 +326,7 @@ def test_runs_with_more_hostile_hospitals_than_declared_are_no_evidence() -> Non
     records = pairs("sign_flip", [0.0] * 13, n_hostile=2)
     row = row_of(assessed(records, plan=PLAN), "THR-BYZ")
     assert (row.status, row.evidence) == ("not_tested", ())
-    assert "2 hospitals are hostile, and hostile declares at most 1: sign_flip" in row.reasons
+    assert "2 hospitals are hostile, and hostile declares at most 1 (sign flipping)" in row.reasons
 
 
 @pytest.mark.parametrize(
@@ -333,34 +336,35 @@ def test_runs_with_more_hostile_hospitals_than_declared_are_no_evidence() -> Non
         (
             {"adversary": {"knowledge": "updates_and_rule"}},
             1,
-            "the attack may know updates_and_rule, and hostile declares own",
+            "and hostile is declared to know its own update only (own)",
         ),
     ],
 )
-def test_a_run_beyond_the_declared_powers_is_refused(
+def test_a_run_beyond_the_declared_powers_is_found_with_the_reason(
     config: dict[str, Any], n_hostile: int, reason: str
 ) -> None:
     values = make_values()
     values["adversaries"][0]["knowledge"] = "own"
     hostile = problems.design(values).adversary("hostile")
-    refuse_beyond(["sign_flip"], {}, 1, hostile, CATALOG)
-    with pytest.raises(InputError, match=r"^adversaries\.hostile\.powers=") as refused:
-        refuse_beyond(["sign_flip"], config, n_hostile, hostile, CATALOG)
-    assert reason in str(refused.value)
+    assert beyond(["sign_flip"], {}, 1, hostile, CATALOG) is None
+    found = beyond(["sign_flip"], config, n_hostile, hostile, CATALOG)
+    assert found is not None
+    assert reason in found
 
 
-def test_a_power_that_nobody_declared_is_refused_with_its_name() -> None:
+def test_a_power_that_nobody_declared_is_found_with_its_name() -> None:
     hostile = make_design().adversary("hostile")
-    with pytest.raises(InputError, match="label_flip uses control_labels, which hostile lacks"):
-        refuse_beyond(["sign_flip", "label_flip"], {}, 1, hostile, CATALOG)
+    found = beyond(["sign_flip", "label_flip"], {}, 1, hostile, CATALOG)
+    assert found is not None
+    assert found.startswith("it takes the power to ")
+    assert found.endswith(" (control_labels), which hostile lacks")
 
 
-def test_an_attack_that_no_threat_claims_is_refused_and_is_no_evidence() -> None:
+def test_an_attack_that_no_threat_claims_is_beyond_all_powers_and_no_evidence() -> None:
     hostile = make_design().adversary("hostile")
-    with pytest.raises(
-        InputError, match="no threat claims my_attack, and nobody stated the powers"
-    ):
-        refuse_beyond(["sign_flip", "my_attack"], {}, 1, hostile, CATALOG)
+    found = beyond(["sign_flip", "my_attack"], {}, 1, hostile, CATALOG)
+    assert found is not None
+    assert found.startswith("no threat claims my_attack, and nobody stated the powers")
     records = pairs("sign_flip+my_attack", [0.0] * 13)
     row = row_of(assessed(records, plan=PLAN), "THR-BYZ")
     assert (row.status, row.evidence) == ("not_tested", ())
@@ -369,7 +373,10 @@ def test_an_attack_that_no_threat_claims_is_refused_and_is_no_evidence() -> None
 def test_an_attack_that_knew_less_than_it_may_is_a_limit() -> None:
     made = assessed(pairs("sign_flip", [0.0] * 5), plan=PLAN)
     limits = statement_of(made, row_of(made, "THR-BYZ")).limits
-    assert "the attack knew own; the adversary may know updates_and_rule" in limits
+    assert (
+        "the attack knew its own update only; the adversary may know the updates of all hospitals,"
+        " and the defense" in limits
+    )
 
 
 def test_whoever_declares_sums_only_may_not_be_given_single_updates() -> None:
@@ -378,10 +385,11 @@ def test_whoever_declares_sums_only_may_not_be_given_single_updates() -> None:
     reader = problems.design(values).adversary("reader")
     hidden = {"secagg": {"_target_": "aggregators.secagg.sum.Sum"}}
     shown = {"secagg": {"_target_": names.CLEAR}}
-    refuse_beyond(["analytic_inversion"], hidden, 0, reader, CATALOG)
-    refuse_beyond(["analytic_inversion"], shown, 0, reader, CATALOG, baseline=True)
-    with pytest.raises(InputError, match="uses see_individual_updates, which reader lacks"):
-        refuse_beyond(["analytic_inversion"], shown, 0, reader, CATALOG)
+    assert beyond(["analytic_inversion"], hidden, 0, reader, CATALOG) is None
+    assert beyond(["analytic_inversion"], shown, 0, reader, CATALOG, baseline=True) is None
+    found = beyond(["analytic_inversion"], shown, 0, reader, CATALOG)
+    assert found is not None
+    assert found.endswith(" (see_individual_updates), which reader lacks")
 
 
 # Statements
@@ -391,8 +399,8 @@ def test_a_statement_names_claim_powers_trials_bounds_grade_and_limits() -> None
     made = assessed(pairs("sign_flip", [0.1, 0.2, 0.0, 0.0, 0.0]), plan=PLAN)
     one = statement_of(made, row_of(made, "THR-BYZ"))
     assert one.claim.text == (
-        "With the stack robust, sign_flip by hostile lowers the AUROC by 0.05 or more in at least"
-        " 5% of runs."
+        "With the stack robust, sign flipping by hostile lowers the AUROC by 0.05 or more in at"
+        " least 5 % of runs."
     )
     assert (one.powers, one.knowledge, one.n_hostile) == (("modify_update",), "own", 1)
     assert (one.trials.n, one.trials.successes, one.trials.seeds) == (5, 2, (0, 1, 2, 3, 4))
@@ -479,8 +487,8 @@ def test_open_questions_name_what_nobody_stands_for() -> None:
         "nobody has ratified it",
         "Nobody stands for the initiation level of hostile, which is moderate.",
         "Whether update holds health information of persons is assumed, not known.",
-        "FLM-01 is enforced by the uploaded app: who checks that app?",
-        "THR-BYZ/hospital/hostile/robust is not tested: ",
+        "Robust aggregation rule (FLM-01) is enforced by the uploaded app: who checks that app?",
+        "Byzantine updates (THR-BYZ/hospital/hostile/robust) is not tested: ",
     ):
         assert words in questions
 
@@ -514,8 +522,8 @@ def test_the_worksheet_leaves_to_people_what_no_simulation_measures() -> None:
     assert factors["iii"].inputs == ("not measurable by simulation",)
     assert factors["i"].inputs[0] == "records in scope: 400"
     assert "recovered 0 of 160 attacked records" in factors["i"].inputs[1]
-    assert factors["ii"].inputs == ("reader, entitled to: none",)
-    assert factors["iv"].inputs == ("FLM-01, enforced by the app",)
+    assert factors["ii"].inputs == ("reader, who may see records of nobody",)
+    assert factors["iv"].inputs == ("Robust aggregation rule (FLM-01), enforced by the app",)
 
 
 def test_another_stack_can_be_assessed_than_the_declared_one() -> None:
@@ -537,3 +545,11 @@ def test_runs_may_name_the_defense_of_a_stack_in_another_way() -> None:
     plan = Plan(labels={"robust": "median+aggregator"}, needed=SIGN_FLIP)
     assert row_of(assessed(records, plan=plan), "THR-BYZ").status == "measured"
     assert row_of(assessed(records, plan=PLAN), "THR-BYZ").status == "not_tested"
+
+
+def test_a_claim_keeps_its_id_in_other_words_and_gets_another_with_another_loss() -> None:
+    made = assessed(pairs("sign_flip", [0.1, 0.2, 0.0, 0.0, 0.0]), plan=PLAN)
+    one = statement_of(made, row_of(made, "THR-BYZ")).claim
+    assert one.model_copy(update={"text": "other words"}).id == one.id
+    assert one.model_copy(update={"material": 0.1}).id != one.id
+    assert one.attack == "sign_flip"

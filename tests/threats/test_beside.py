@@ -70,11 +70,12 @@ def test_an_attack_that_is_no_better_than_a_guess_undefended_shows_nothing_of_a_
     for undefended in (0.4, 0.3):
         cell = one_cell(inferred([0.0] * 5, undefended=undefended, alone=0.4))
         assert doubts(cell, PROPERTY) == [
-            "the share of prevalences that known patients tell within 0.05 is no smaller"
+            "its figure is no larger than the share of prevalences that known patients tell within"
+            " 0.05"
         ]
         assert finding(cell, PROPERTY) == ""
     nothing = one_cell(inferred([0.0] * 5, undefended=0.0))
-    assert doubts(nothing, PROPERTY) == ["the attack recovered nothing even without the defense"]
+    assert doubts(nothing, PROPERTY) == ["the attack found nothing even without the defense"]
 
 
 def test_the_register_states_it_as_measured_or_inconclusive() -> None:

@@ -45,8 +45,9 @@ def test_a_mean_loss_is_met_by_its_upper_bound_and_names_figure_bound_n_and_runs
     assert all(run.run in one.text for run in one.tried[0].runs[:3])
     assert "and 2 more" in one.text
     assert one.text.startswith(
-        "accuracy asks that the mean loss of AUROC is at most 0.05 under THR-BYZ by hostile. It is"
-        " met (1 attack tried). Under sign_flip the loss of AUROC was"
+        "accuracy asks that the mean loss of AUROC is at most 0.05 against the threat THR-BYZ"
+        " (Byzantine updates) by hostile. It is met (1 attack tried). Under sign flipping the mean"
+        " loss of AUROC was"
     )
 
 
@@ -76,7 +77,7 @@ def test_too_few_seeds_are_inconclusive_whatever_they_show() -> None:
     for losses in ([0.0] * 4, [0.5] * 4):
         one = judged(pairs("sign_flip", losses))
         assert one.outcome == "inconclusive"
-        assert one.reasons == ("4 seeds with a figure, 5 needed: sign_flip",)
+        assert one.reasons == ("4 seeds with a figure, 5 needed (sign flipping)",)
 
 
 @pytest.mark.parametrize(("attack", "defense"), [("none", "median"), ("sign_flip", "none")])
@@ -106,7 +107,7 @@ def test_an_attack_or_a_defense_that_did_nothing_is_inconclusive() -> None:
         ]
         one = judged(records)
         assert one.outcome == "inconclusive"
-        assert f"the {part} did nothing in seed 0: sign_flip" in one.reasons
+        assert f"the {part} did nothing in seed 0 (sign flipping)" in one.reasons
 
 
 def test_a_run_in_which_the_attack_left_no_figure_counts_as_the_worst() -> None:
@@ -133,7 +134,7 @@ def test_the_worst_seed_decides_where_it_is_asked_for() -> None:
     assert one.outcome == "not_met"
     assert judged(records, over="worst_seed", loss_at_most=0.07).outcome == "met"
     text = judged(records, over="worst_seed", loss_at_most=0.07).text
-    assert "of the worst seed was 0.060 (7 seeds; up to 35% of seeds may be worse)" in text
+    assert "of the worst seed was 0.060 (7 seeds; up to 35 % of seeds may be worse)" in text
 
 
 def test_the_worst_hospital_decides_where_it_is_asked_for() -> None:
@@ -174,14 +175,14 @@ def test_a_rate_is_judged_by_bounds_of_records_that_share_seeds(
 def test_too_few_records_are_inconclusive() -> None:
     design = make_design(acceptance=[dict(READ, min_trials=299)])
     (one,) = assessed(recovered([0] * 8), design, plan=PLAN).criteria
-    assert one.reasons == ("128 attacked records, 299 needed: analytic_inversion",)
+    assert one.reasons == ("128 attacked records, 299 needed (analytic inversion)",)
 
 
 def test_a_reconstruction_that_recovers_nothing_undefended_shows_nothing() -> None:
     design = make_design(acceptance=[dict(READ)])
     (one,) = assessed(recovered([0] * 8, undefended=0), design, plan=PLAN).criteria
     assert one.outcome == "inconclusive"
-    assert "recovered nothing even without the defense" in one.text
+    assert "found nothing even without the defense" in one.text
 
 
 # Several attacks
@@ -198,9 +199,11 @@ def test_one_attack_that_breaks_a_criterion_breaks_it() -> None:
 def test_attacks_that_were_not_tried_keep_a_criterion_from_being_met() -> None:
     one = judged(pairs("sign_flip", SMALL), None)
     assert one.outcome == "inconclusive"
-    assert one.reasons[0].startswith("not run: gaussian, random, zero, alie, ")
+    assert one.reasons[0].startswith(
+        "not run (Gaussian noise, random updates, canceling updates, hidden shift, "
+    )
     missing = Plan(needed={("THR-BYZ", "hostile"): ("sign_flip", "zero")})
-    assert judged(pairs("sign_flip", SMALL), missing).reasons == ("not run: zero",)
+    assert judged(pairs("sign_flip", SMALL), missing).reasons == ("not run (canceling updates)",)
 
 
 def test_without_any_run_nothing_is_met() -> None:
@@ -270,4 +273,8 @@ def test_a_criterion_is_judged_by_the_lines_of_its_runs() -> None:
     chain = make_chain(pairs("sign_flip", SMALL))
     criterion = Criterion.model_validate(LOSS)
     one = judge(criterion, CATALOG.threat("THR-BYZ"), [], {"zero": "not run"}, chain.lines, {})
-    assert (one.outcome, one.reasons, one.tried) == ("inconclusive", ("not run: zero",), ())
+    assert (one.outcome, one.reasons, one.tried) == (
+        "inconclusive",
+        ("not run (canceling updates)",),
+        (),
+    )

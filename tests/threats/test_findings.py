@@ -29,8 +29,8 @@ def guessed(seed: int, error: float, null: float | None) -> RunRecord:
             0.2,
             0.2,
             [
-                "the error of the share of records with the condition guessed from shuffled"
-                " updates is no larger"
+                "its figure is no smaller than the error of the share of records with the"
+                " condition guessed from shuffled updates"
             ],
         ),
         (

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.analysis import tables
 from sim.evidence import RunRecord, Statement
+from sim.evidence.intervals import HARMED, UNDECIDED, WITHIN
 from tests import ROOT
 from tests.records import (
     make_conflict,
@@ -115,7 +117,7 @@ def test_a_defense_that_did_nothing_in_one_run_is_inconclusive() -> None:
         idle(r, "defense") if r.run in ("sign_flip-krum-1", "sign_flip-krum-3") else r
         for r in grid("sign_flip", seeds=4)
     ]
-    expect_inconclusive(records, "the defense did nothing in seeds 1, 3")
+    expect_inconclusive(records, "the defense did nothing in seeds 1 and 3")
 
 
 def test_unknown_engagement_counts_as_none() -> None:
@@ -129,14 +131,14 @@ def test_unknown_engagement_counts_as_none() -> None:
 def test_without_the_no_attack_control_a_row_is_inconclusive() -> None:
     records = without(grid("sign_flip"), attack="none", defense="krum")
     expect_inconclusive(
-        records, "0 seeds with both controls, 3 needed; no run without the attack for seeds 0, 1, 2"
+        records, "0 seeds with both controls, 3 needed; no run without the attack for seeds 0 to 2"
     )
 
 
 def test_without_the_no_defense_control_a_row_is_inconclusive() -> None:
     records = without(grid("sign_flip"), attack="sign_flip", defense="none")
     expect_inconclusive(
-        records, "no run without the defense in which the attack did something for seeds 0, 1, 2"
+        records, "no run without the defense in which the attack did something for seeds 0 to 2"
     )
 
 
@@ -146,7 +148,7 @@ def test_an_attack_that_does_nothing_even_undefended_is_no_control() -> None:
         for r in grid("sign_flip")
     ]
     expect_inconclusive(
-        records, "no run without the defense in which the attack did something for seeds 0, 1, 2"
+        records, "no run without the defense in which the attack did something for seeds 0 to 2"
     )
 
 
@@ -154,7 +156,7 @@ def test_controls_of_other_seeds_do_not_count() -> None:
     records = altered(
         grid("sign_flip"), lambda r: (r.attack, r.defense) == ("none", "krum"), seed=77
     )
-    expect_inconclusive(records, "no run without the attack for seeds 0, 1, 2")
+    expect_inconclusive(records, "no run without the attack for seeds 0 to 2")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_controls_of_another_setting_do_not_count(changes: dict[str, Any]) -> No
     records = altered(
         grid("sign_flip"), lambda r: (r.attack, r.defense) == ("none", "krum"), **changes
     )
-    expect_inconclusive(records, "no run without the attack for seeds 0, 1, 2")
+    expect_inconclusive(records, "no run without the attack for seeds 0 to 2")
 
 
 def test_attack_and_defense_may_differ_between_a_run_and_its_controls() -> None:
@@ -311,24 +313,74 @@ def test_a_wide_interval_is_distinguished_from_no_harm(
     assert row_of(with_changes(*changes), "THR-BYZ", "krum").finding.endswith(verdict)
 
 
-def test_a_model_without_an_auroc_is_left_out_by_name_and_the_row_is_not_no_loss() -> None:
-    def lost(record: RunRecord) -> RunRecord:
-        return with_figures(record, {"auroc": None})
+def without_auroc(records: list[RunRecord], *seeds: int) -> list[RunRecord]:
+    """The records, of which the attacked runs of krum with these seeds have no AUROC."""
+    ours = [("sign_flip", "krum", seed) for seed in seeds]
+    return [
+        with_figures(one, {"auroc": None}) if (one.attack, one.defense, one.seed) in ours else one
+        for one in records
+    ]
 
-    records = with_changes(0.0, 0.0, 0.001, 0.0)
+
+def test_a_model_without_an_auroc_counts_as_lost_and_is_never_no_loss() -> None:
+    row = row_of(without_auroc(with_changes(0.0, 0.0, 0.001, 0.0), 3), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == ("measured", "not_decided")
+    assert (
+        "no AUROC in 1 seed more: whether it does harm is not decided with 4 seeds." in row.finding
+    )
+    row = row_of(without_auroc(with_changes(-0.2, -0.2, 0.0), 2), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == ("measured", "harm")
+    row = row_of(without_auroc(with_changes(0.0, 0.0, 0.0), 0, 1, 2), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == ("measured", "harm")
+    assert row.finding.endswith("left no AUROC in any of 3 seeds: harm is shown.")
+
+
+def test_a_control_without_an_auroc_is_left_out_by_name() -> None:
     records = [
-        lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 3) else r for r in records
+        with_figures(one, {"auroc": None})
+        if (one.attack, one.defense, one.seed) == ("none", "krum", 3)
+        else one
+        for one in with_changes(0.0, 0.0, 0.001, 0.0)
     ]
     row = row_of(records, "THR-BYZ", "krum")
-    assert (row.status, row.reason.startswith("no AUROC in the run or its control for seed 3")) == (
-        "measured",
-        True,
-    )
+    assert row.status == "measured"
+    assert row.reason.startswith("no AUROC in the control for seed 3")
     assert row.finding.endswith("whether it does harm is not decided with 3 seeds.")
-    few = [
-        lost(r) if (r.attack, r.defense, r.seed) == ("sign_flip", "krum", 2) else r for r in records
-    ]
-    assert row_of(few, "THR-BYZ", "krum").status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "shown"),
+    [
+        ((-0.2, -0.3), "measured", "harm"),
+        ((-0.2, 0.0), "inconclusive", "not_decided"),
+        ((0.0, 0.0), "inconclusive", "not_decided"),
+        ((-0.9,), "inconclusive", "not_decided"),
+    ],
+)
+def test_two_seeds_can_show_harm_and_nothing_else(
+    changes: tuple[float, ...], status: str, shown: str
+) -> None:
+    row = row_of(with_changes(*changes), "THR-BYZ", "krum")
+    assert (row.status, row.shown) == (status, shown)
+    assert bool(row.finding) is (status == "measured")
+    assert ("3 needed" in row.reason) is (status == "inconclusive")
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.sampled_from([-0.4, -0.06, -0.05, -0.04, 0.0, 0.01])),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_page_and_the_register_show_harm_by_one_rule(changes: list[float | None]) -> None:
+    records = with_changes(*(change or 0.0 for change in changes))
+    lost = [seed for seed, change in enumerate(changes) if change is None]
+    records = without_auroc(records, *lost)
+    row = row_of(records, "THR-BYZ", "krum")
+    (cell,) = tables.cells(records).filter(attack="sign_flip", defense="krum").iter_rows(named=True)
+    names = {HARMED: "harm", WITHIN: "no_harm", UNDECIDED: "not_decided"}
+    assert row.shown == names[cell["verdict"]]
 
 
 def marked(*gains: float) -> list[RunRecord]:
@@ -395,14 +447,14 @@ def test_recovered_updates_are_counted_as_updates() -> None:
 
 def test_reconstruction_that_recovers_nothing_undefended_is_no_evidence_for_a_defense() -> None:
     records = grid("analytic_inversion", recovered=(0, 0))
-    expect_inconclusive(records, "the attack recovered nothing even without the defense", "THR-GI")
+    expect_inconclusive(records, "the attack found nothing even without the defense", "THR-GI")
     assert row_of(records, "THR-GI", "none").status == "measured"
 
 
 @pytest.mark.parametrize(
     ("n_shuffled", "reason"),
     [
-        (6, "the share of records recovered from shuffled updates is no smaller"),
+        (6, "its figure is no larger than the share of records recovered from shuffled updates"),
         (None, "no share of records recovered from shuffled updates"),
     ],
 )

@@ -103,17 +103,19 @@ def test_an_attack_that_takes_more_knowledge_than_its_adversary_has_is_not_neede
     found = planned(chosen, config=UNKNOWING, needs={"alie": "colluders"})
     assert "alie" not in found.attacks
     assert "alie" not in found.needed["THR-BYZ", "hostile"]
-    assert "takes the knowledge colluders" in reason(found, "THR-BYZ", "alie")
+    assert "it takes knowing the updates of all hostile hospitals (colluders)" in reason(
+        found, "THR-BYZ", "alie"
+    )
     assert "sign_flip" in found.attacks
 
 
 @pytest.mark.parametrize(
     ("changes", "given", "expected"),
     [
-        ({"acceptance": [designs.criterion(threat="THR-BYZ")]}, {}, "it takes modify_update"),
+        ({"acceptance": [designs.criterion(threat="THR-BYZ")]}, {}, "sends (modify_update)"),
         ({"acceptance": [designs.criterion(threat="THR-DBA")], "powers": [
             "control_training_data", "control_labels",
-        ]}, {}, "2 that act together"),
+        ]}, {}, "2 parties that act together"),
         ({}, {"n_hostile": 3}, "3 hospitals are hostile"),
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sim import evidence
 from sim.cli.command import main
+from sim.config.choices import options
 from sim.errors import InputError
 from sim.evidence import EVIDENCE, MANIFEST, RunRecord
 from tests.assessed import CATALOG, assessed, make_design, make_values, pairs, recovered
@@ -92,8 +93,8 @@ def test_a_verdict_is_sentences_each_with_figure_n_bound_and_runs() -> None:
     made = assessed([*pairs("sign_flip", SMALL), *recovered([0] * 8)], plan=PLAN)
     first, loss, read, counts, *risks, hash_, notice = verdict.summary(made)
     assert first == (
-        "The design Made for a test, version 1, with the stack robust meets its criteria: 2 of 2"
-        " are met, 0 are not met, 0 are not decided."
+        "The design Made for a test, version 1, with the stack robust, meets its criteria: 2 of 2"
+        " are met."
     )
     for text, seeds in ((loss, "5 seeds"), (read, "8 seeds, 128 attacked records")):
         assert seeds in text
@@ -108,8 +109,8 @@ def test_a_verdict_is_sentences_each_with_figure_n_bound_and_runs() -> None:
 @pytest.mark.parametrize(
     ("losses", "words"),
     [
-        ([0.3] * 5, "does not meet its criteria: 0 of 1 are met, 1 are not met"),
-        ([0.0] * 4, "Whether the design Made for a test, version 1, with the stack robust meets"),
+        ([0.3] * 5, "does not meet its criteria: its only criterion is not met"),
+        ([0.0] * 4, "Whether the design Made for a test, version 1, with the stack robust, meets"),
     ],
 )
 def test_a_verdict_states_first_what_is_not_met_and_what_is_not_decided(
@@ -284,8 +285,8 @@ def test_a_claim_is_stated_once(tmp_path: Path) -> None:
     texts = [json.loads(line)["text"] for line in before.splitlines()]
     assert "accuracy: the mean loss of AUROC is at most 0.05 under THR-BYZ by hostile" in texts
     assert (
-        "With the stack robust, sign_flip by hostile lowers the AUROC by 0.05 or more in at least"
-        " 5% of runs."
+        "With the stack robust, sign flipping by hostile lowers the AUROC by 0.05 or more in at"
+        " least 5 % of runs."
     ) in texts
 
 
@@ -303,3 +304,46 @@ def test_an_edited_claim_is_noticed_and_a_half_written_one_is_none(tmp_path: Pat
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[1:]))
     with pytest.raises(InputError, match=r"claims\.jsonl:1=line: not a claim: it does not follow"):
         claims.stated(tmp_path)
+
+
+def test_a_row_of_the_register_states_each_provision_in_full(tmp_path: Path) -> None:
+    filled(tmp_path, recovered([0] * 8))
+    (row,) = [one for one in read_json(tmp_path / REGISTER)["rows"] if one["threat"] == "THR-GI"]
+    titles = {one.id: one.title for one in CATALOG.taxonomies.hipaa.entries}
+    wanted = CATALOG.threat("THR-GI").hipaa
+    assert [one["cite"] for one in row["hipaa"]] == [one.cite for one in wanted]
+    for found, one in zip(row["hipaa"], wanted, strict=True):
+        assert found == {
+            "cite": one.cite,
+            "title": titles[one.cite],
+            "relevance": one.relevance,
+            "condition": one.condition,
+            "why": one.why,
+        }
+    with (tmp_path / TABLE).open(newline="") as file:
+        (line,) = [one for one in csv.DictReader(file) if one["threat"] == "THR-GI"]
+    assert line["hipaa"] == "; ".join(f"{one.cite} ({one.relevance})" for one in wanted)
+    assert line["hipaa_titles"] == " | ".join(f"{one.cite}: {titles[one.cite]}" for one in wanted)
+    assert line["hipaa_reasons"] == " | ".join(f"{one.cite}: {one.why}" for one in wanted)
+    conditional = [one for one in wanted if one.condition]
+    assert conditional
+    assert line["hipaa_conditions"] == " | ".join(
+        f"{one.cite}: {one.condition}" for one in conditional
+    )
+
+
+def test_no_stored_sentence_has_a_typed_name_or_a_number_of_another_form() -> None:
+    losses = [0.1, 0.2, 0.0, 0.0, 0.0]
+    made = assessed([*pairs("sign_flip", losses), *recovered([3] * 8)])
+    texts = [
+        *verdict.summary(made),
+        *(row.text for row in made.rows),
+        *(reason for row in made.rows for reason in row.reasons),
+        *(text for one in made.statements for text in (one.text, one.claim.text, *one.limits)),
+        *(one.text for criterion in made.criteria for one in criterion.tried),
+    ]
+    names = {name for name in options("attack") if "_" in name}
+    for text in texts:
+        words = set(re.findall(r"[\w.]+", text))
+        assert not names & words, text
+        assert not re.search(r"\d%|(?<![\w.])-\d|-0\.000", text), text

@@ -63,32 +63,64 @@ def test_no_place_and_no_party_is_returned_to() -> None:
     assert parties == ["hospital", "engine", "adversary", "aggregator", "observers", "evidence"]
 
 
-def test_a_run_passes_the_places_in_this_order(tmp_path: Path) -> None:
+ONE_ROUND = ("consortium=heart4", "training.rounds=1", "model=logistic")
+
+
+def passed(folder: Path, *words: str, events: tuple[str, ...] = ("call", "return")) -> list[Step]:
+    """The places of the walk that a run of one round passes, but for those of the adversary's
+    grant, which may ask back.
+    """
     places = {(str(ROOT / step.file), step.function): step for step in walk()}
-    passed = list[Step]()
+    found = list[Step]()
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if (
-            event in ("call", "return")
-            and (step := places.get((code.co_filename, code.co_qualname))) is not None
-        ):
-            passed.append(step)
+        step = places.get((code.co_filename, code.co_qualname))
+        if event in events and step is not None and not is_for_the_grant(frame):
+            found.append(step)
 
-    design = experiment(
-        "consortium=heart4", "training.rounds=1", "model=logistic", "attack=[sign_flip]"
-    )
+    design = experiment(*ONE_ROUND, *words)
     sys.setprofile(note)
     try:
-        evidence.append(tmp_path, run(design))
+        evidence.append(folder, run(design))
     finally:
         sys.setprofile(None)
+    return found
+
+
+def is_for_the_grant(frame: FrameType) -> bool:
+    """Whether a place is passed because the driver makes the grant of a round."""
+    outer = frame.f_back
+    while outer is not None:
+        if outer.f_code.co_qualname == "Parties.between":
+            return frame.f_code.co_qualname == "Arrived.report"
+        outer = outer.f_back
+    return False
+
+
+def test_a_run_passes_the_places_in_this_order(tmp_path: Path) -> None:
+    places = passed(tmp_path, "attack=[sign_flip]")
     at = 0
     for step in walk():
-        assert step in passed[at:], (
+        assert step in places[at:], (
             f"{step.file}:{step.function} is not passed after the place before it"
         )
-        at += passed[at:].index(step)
+        at += places[at:].index(step)
+
+
+@pytest.mark.parametrize(
+    ("words", "between"),
+    [((), ()), (("attack=[alie]", "adversary.knowledge=updates_and_rule"), ("adversary",))],
+    ids=["attack-free", "attacked"],
+)
+def test_what_a_party_has_handed_on_does_not_come_back_to_it(
+    words: tuple[str, ...], between: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Once the hospitals have trained, each party is through before the next one begins."""
+    places = passed(tmp_path, *words, events=("return",))
+    parties = [party for party, _ in groupby(places, key=lambda step: step.party)]
+    trained = parties[parties.index("hospital") :]
+    assert trained == ["hospital", "engine", *between, "aggregator", "observers", "evidence"]
 
 
 def test_the_adversary_holds_nothing_that_leads_to_the_aggregator() -> None:

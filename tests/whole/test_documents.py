@@ -19,7 +19,8 @@ import pytest
 from sim import plugins
 from sim.federation.observing import Ended, Findings, Round, Subject
 from sim.federation.rounds import Weights
-from sim.study.run import run
+from sim.kinds import KINDS
+from sim.study.run import ATTACK_FREE, STANDARD, run
 from tests import ROOT
 from tests.documented import PAGES, files, of_program, written
 from tests.federation import experiment
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.xdist_group("documents")
 GUIDE = ROOT / "CONTRIBUTING.md"
 SMALL = ("consortium=heart12", "model=logistic", "training.rounds=2")
 CODE = ("sim", "clients", "aggregators", "attacks", "threats", "reports", "benchmarks")
+NUMBERS = {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen"}
 FOLDERS = tuple(f"{name}/" for name in (*CODE, "conf", "tests", "docs", ".ci"))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -233,6 +235,37 @@ def test_every_target_of_make_is_there(page: Path) -> None:
     words = [word for line in lines for word in line.split()]
     words += re.findall(r"`make (\w+)`", page.read_text(encoding="utf-8"))
     assert set(words) <= set(known)
+
+
+def test_the_guide_names_every_folder_of_the_simulator_and_every_kind_of_attack() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    table, _, needs = text.partition("## What a plug-in's class needs")
+    folders = [path.parent.name for path in (ROOT / "sim").glob("*/__init__.py")]
+    assert [name for name in folders if f"`sim/{name}/`" not in table] == []
+    kinds = {kind.folder for kind in KINDS if kind.group == "attack"}
+    assert {
+        name for name in kinds if f"`{name}/`" not in table or f"`{name}`" not in needs
+    } == set()
+
+
+def test_the_guide_states_which_forms_have_a_data_sheet() -> None:
+    without = {kind.name for kind in KINDS if "about" not in _members(kind.form)}
+    assert without == {"data set", "model", "tracking"}
+    assert "`about` is part of all forms but those of data sets, models and tracking" in (
+        GUIDE.read_text(encoding="utf-8")
+    )
+
+
+def test_the_page_names_every_observer_of_a_run() -> None:
+    page = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8")
+    text = page.partition("## Observers")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", text))
+    assert {kind.__name__ for kind in (*STANDARD, *ATTACK_FREE)} <= named
+    assert f"Every run has {NUMBERS[len(STANDARD)]}:" in text
+
+
+def _members(form: type) -> set[str]:
+    return {name for part in form.__mro__ for name in vars(part).get("__annotations__", {})}
 
 
 def _is_there(name: str) -> bool:

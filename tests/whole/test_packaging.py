@@ -12,6 +12,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -109,11 +110,7 @@ def test_every_direct_dependency_is_pinned_within_its_bounds() -> None:
     )
     for text in (
         *PROJECT["project"]["dependencies"],
-        *PROJECT["project"]["optional-dependencies"]["dev"],
-        *PROJECT["project"]["optional-dependencies"]["browser"],
-        *PROJECT["project"]["optional-dependencies"]["docs"],
-        *PROJECT["project"]["optional-dependencies"]["exports"],
-        *PROJECT["project"]["optional-dependencies"]["mutants"],
+        *chain.from_iterable(PROJECT["project"]["optional-dependencies"].values()),
     ):
         needed = Requirement(text)
         assert pins[canonicalize_name(needed.name)] in needed.specifier
@@ -187,6 +184,28 @@ def test_the_container_has_what_the_wheel_has_with_the_same_pins_and_no_rights()
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
     }
     assert allowed == {*PACKAGES, "constraints.txt", "pyproject.toml", "README.md", "LICENSE"}
+
+
+def test_the_container_names_files_versions_and_a_program_that_there_are() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    sources = [
+        source
+        for line in text.splitlines()
+        if line.startswith("COPY ")
+        for source in line.split()[1:-1]
+    ]
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+    (base,) = re.findall(r"(?m)^FROM python:(\d+\.\d+)-slim-\w+$", text)
+    assert base in PROJECT["project"]["requires-python"]
+    assert f"Programming Language :: Python :: {base}" in PROJECT["project"]["classifiers"]
+    # hatchling finds every package, empty or not, in the step that installs what they need
+    (made,) = re.findall(r"RUN mkdir ([a-z ]+?) +&&", text)
+    assert {"sim", *made.split()} == set(PACKAGES)
+    (program,) = re.findall(r'(?m)^ENTRYPOINT \["(\w+)"\]$', text)
+    assert program in PROJECT["project"]["scripts"]
+    assert f"pip uninstall --yes {PROJECT['project']['name']}" in text
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert re.search(r"(?m)^torch==\d+(\.\d+)+$", pins)  # a local label satisfies it
 
 
 def test_only_the_wire_imports_what_flower_keeps_private() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pytest
 
 from docs.reference import make
+from reports import page
 from sim.config.choices import options
 from sim.evidence.metrics import METRICS
+from tests.reports.reading import everything
 from threats.catalog import load
 
 FOLDER = make.HERE
@@ -23,6 +26,13 @@ def pages() -> dict[str, str]:
 def test_every_page_is_as_new_as_the_code(name: str) -> None:
     written = (FOLDER / name).read_text(encoding="utf-8")
     assert written == pages()[name], "python -m docs.reference.make"
+
+
+def test_every_figure_of_a_page_is_listed() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \|", pages()["figures.md"], re.MULTILINE))
+    drawn = {name.rstrip("_0123456789") for name, _ in page.drawings(everything())}
+    assert drawn <= listed
+    assert {"leakage", "reconstruction", "risk_matrix", "audit_bounds", "sweep"} <= listed
 
 
 def test_no_page_is_left_over() -> None:

@@ -56,8 +56,9 @@ ALLOWED = {  # pattern of file names: what may stand in them. Each has its reaso
     # the statistical term
     r"(tests/)?sim/evidence/((test_)?intervals|metrics)\.py"
     r"|threats/(findings|bounds|statements|criteria|losses|assessment|worksheet)\.py"
-    r"|reports/(validation\.py|templates/verdict/(macros|next|stage_1|verdict)\.html\.j2)"
-    r"|tests/(assessed|outsider|whole/test_named_designs|threats/test_(beside|bounds|criteria|assessment))"
+    r"|reports/(validation\.py|text/judged\.py|templates/verdict/(macros|stage_1|verdict)\.html\.j2)"
+    r"|tests/(assessed|outsider|whole/test_named_designs|reports/test_judged)\.py"
+    r"|tests/threats/test_(beside|bounds|criteria|assessment)"
     r"\.py": STATISTICS,
     # the statistical term, and the key of a design file that states how much is run
     r"(conf/design/\w+|threats/data/starter|tests/wrong_designs)\.yaml"

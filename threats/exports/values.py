@@ -1,4 +1,4 @@
-"""What all exports share: ids that follow from content, links to evidence, text that is inert.
+"""The values that all exports share: ids from content, links to evidence, inert text.
 
 Texts of a design are written by anybody. In an export they are text and nothing else: no control
 character, no formula, no markup, and the file can stand in a page without being read as one.
@@ -72,7 +72,7 @@ def rows_of(judged: Judged, assessment: Assessment) -> list[RegisterRow]:
 
 
 def statements_of(judged: Judged, assessment: Assessment) -> list[Statement]:
-    """What the runs of a criterion show of the threat that it is about."""
+    """The statements on the threat of a criterion from the criterion's runs."""
     return [
         one
         for one in assessment.statements

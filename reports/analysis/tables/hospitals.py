@@ -1,4 +1,4 @@
-"""What each defense does to each hospital: changes of its scores, and the privacy spent."""
+"""The effect of each defense on each hospital: changes of its scores, and the privacy spent."""
 
 from __future__ import annotations
 

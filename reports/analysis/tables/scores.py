@@ -133,22 +133,16 @@ def _losses(attacked: pl.DataFrame, harm: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lost(row: TableRow) -> TableRow:
-    """The losses of one cell.
-
-    A seed whose control has a figure and whose run has none lost more than any figure shows.
-    """
+    """The losses of one cell."""
     lacking = row["n_undefined"]
-    values = row["values"]
+    values = [-value for value in row["values"]]
     if not values:
-        verdict = intervals.HARMED if lacking > 1 else intervals.UNDECIDED if lacking else None
+        verdict = intervals.verdict([], None, row["drop"], lacking) if lacking else None
         return {"verdict": verdict, "n_lost": 0, "n_undefined": lacking}
     interval = None if row["harm_low"] is None else Interval(-row["harm_high"], -row["harm_low"])
-    found = intervals.losses([-value for value in values], interval, row["drop"])
-    verdict = found.verdict
-    if lacking and verdict != intervals.HARMED:
-        verdict = intervals.HARMED if found.n_material == len(values) else intervals.UNDECIDED
+    found = intervals.losses(values, interval, row["drop"], lacking)
     return {
-        "verdict": verdict,
+        "verdict": found.verdict,
         "n_lost": found.n_material,
         "harm_least": -found.least,
         "harm_worst": -found.worst,

@@ -111,7 +111,7 @@ def _within(schedule: Node, round_: int) -> bool:
 
 
 def idle(record: RunRecord) -> list[str]:
-    """Which of attack and defense did nothing in the run, whose outcome shows nothing of them."""
+    """The parts of a run, ``attack`` or ``defense``, that did nothing."""
     engaged = {
         "attack": record.engagement.attack_engaged,
         "defense": record.engagement.defense_engaged,
@@ -120,7 +120,7 @@ def idle(record: RunRecord) -> list[str]:
 
 
 def why_undefined(record: RunRecord) -> str:
-    """Why a run has no AUROC."""
+    """The reason why a run has no AUROC."""
     found = record.outcome("auroc")
     return (found.undefined if found else None) or "it was not measured"
 

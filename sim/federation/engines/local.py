@@ -101,8 +101,9 @@ class LocalGrid(Grid):
 
     def _stamp(self, message: Message) -> str:
         self._sent += 1
-        wire.stamp(message, str(self._sent))
-        return str(self._sent)
+        identity = str(self._sent)
+        wire.stamp(message, identity)
+        return identity
 
 
 def call(app: ClientApp, message: Message, context: Context) -> Message:

@@ -97,7 +97,7 @@ class Agreed:
         return replace(end, screened={**refused, **end.screened})
 
     def traffic(self, plan: FederationPlan) -> Traffic:
-        """What a plain round exchanges, a signature, and the signatures of all."""
+        """The traffic of a plain round, with a signature and the signatures of all."""
         plain = PLAIN.traffic(plan)
         signed = len(plan.hospitals) * (NUMBER + signing.SIGNATURE)
         return Traffic(

@@ -114,7 +114,7 @@ def concluded(plan: FederationPlan, number: int, n_params: int, replies: Replies
 
 
 def expected(plan: FederationPlan, number: int, reports: Mapping[str, wire.Report]) -> View:
-    """What the aggregator would see of these reports in a round, by hospital in order of names.
+    """The view that the aggregator would have of these reports, by hospital in order of names.
 
     Updates are rounded to the nearest step. Raises ``RefusedError`` where it would see nothing.
     """

@@ -1,9 +1,9 @@
-"""What a hospital reads of the messages that it gets, what it replies, and what it holds back."""
+"""The hospital's side of messages: reading them, replying, and holding content back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
@@ -158,8 +158,9 @@ def held_round(state: RecordDict) -> int:
 def hold(state: RecordDict, round_: int, content: Content) -> None:
     """Hold back ``content`` until the next trip of this round, in place of what was held before."""
     records = entries(state)
-    for name in names_of(HELD):
-        records.pop(name, None)
+    if HELD in records:  # whatever is held is held with its round
+        for name in names_of(HELD):
+            records.pop(name, None)
     if content is not NOTHING:
         values = {**content.values, ROUND: round_}
         records.update(packed(HELD, Content(content.arrays, content.numbers, values)))
@@ -168,8 +169,11 @@ def hold(state: RecordDict, round_: int, content: Content) -> None:
 def remembered(state: RecordDict) -> Mapping[str, list[str]]:
     """The texts that a hospital's half of a protocol remembers of earlier rounds, by name."""
     records = entries(state)
-    found: Any = entries(records[REMEMBERED]) if REMEMBERED in records else EMPTY
-    return cast(Mapping[str, list[str]], found)
+    if REMEMBERED not in records:
+        return EMPTY
+    found: Any = entries(records[REMEMBERED])
+    texts: Mapping[str, list[str]] = found
+    return texts
 
 
 def remember(state: RecordDict, texts: Mapping[str, list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""What the aggregator asks of hospitals, as messages."""
+"""The aggregator's side of messages: its questions to hospitals."""
 
 from __future__ import annotations
 

@@ -71,7 +71,10 @@ def clear(report: Report, more: Mapping[str, int | float] = EMPTY) -> Content:
 
     ``more``: numbers to be sent beside those of the report.
     """
-    return Content({UPDATE: report.update}, {COUNT: report.count, **report.numbers, **more})
+    numbers: dict[str, int | float] = {COUNT: report.count, **report.numbers}
+    if more:
+        numbers.update(more)
+    return Content({UPDATE: report.update}, numbers)
 
 
 @lru_cache(maxsize=32)

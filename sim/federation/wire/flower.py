@@ -181,7 +181,7 @@ def stamp(message: Message, identity: str) -> None:
 
 
 def enter_process() -> Run:
-    """This process's run, with the identity that Flower's ``Message`` asks for set as well."""
+    """The run of this process, with the identity that Flower's ``Message`` asks for set as well."""
     TaskIdentity.run_id = 1
     TaskIdentity.task_id = 1
     TaskIdentity.node_id = SUPERLINK_NODE_ID

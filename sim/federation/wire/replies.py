@@ -222,7 +222,7 @@ def sender(stated: Stated) -> int:
 
 
 def misdirected(stated: Stated, asked: Message) -> str | None:
-    """Why a reply with this ``metadata`` is no answer to ``asked``; None if it is one.
+    """The reason why a reply with this ``metadata`` is no answer to ``asked``; None if it is one.
 
     An answer is from the node that was asked, and to the node that asks.
     """

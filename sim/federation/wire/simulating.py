@@ -1,4 +1,4 @@
-"""What the simulator alone does with messages: it changes uploads and lends contexts to apps."""
+"""The simulator's own work on messages: it changes uploads and lends contexts to apps."""
 
 from __future__ import annotations
 
@@ -58,20 +58,21 @@ def answered_with(reply: Message, content: Content) -> Message:
 
 def sent(reply: Message) -> NDArray[np.float32]:
     """The update in a reply made by ``answer``."""
-    records: Any = content_of(reply)
-    update: NDArray[np.float32] = records[ARRAYS][UPDATE].numpy()
+    records: Any = entries(content_of(reply))
+    array: Any = entries(records[ARRAYS])[UPDATE]
+    update: NDArray[np.float32] = array.numpy()
     return update
 
 
 def replaced(reply: Message, update: NDArray[np.float32]) -> Message:
     """The same reply with another update in it."""
-    records: Any = content_of(reply)
+    records: Any = entries(content_of(reply))
     return _with(reply, UPDATE, update, records[METRICS])
 
 
 def sent_reply(reply: Message, sent: SentReply) -> Message:
     """The same reply with whatever is ``sent`` in place of the update and the record count."""
-    records: Any = content_of(reply)
+    records: Any = entries(content_of(reply))
     metrics = metric_record({**entries(records[METRICS]), COUNT: sent.count})
     return _with(reply, sent.array, np.asarray(sent.update), metrics)
 
@@ -86,7 +87,7 @@ def to_upload(message: Message, trained: Message) -> Message:
 
     ``trained`` is the hospital's reply to ``message``.
     """
-    records: Any = content_of(trained)
+    records: Any = entries(content_of(trained))
     arrays, numbers, _ = names_of(GIVEN)
     update = {arrays: records[ARRAYS], numbers: records[METRICS]}
     about = copied(message.metadata, _message_type=UPLOAD, _message_id="", _delivered_at="")

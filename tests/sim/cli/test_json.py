@@ -11,6 +11,8 @@ import pytest
 
 from tests.sim.cli.test_cli import Call, call
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 __all__ = ["call"]  # a fixture
 
 SMALL = (

@@ -77,6 +77,8 @@ def test_a_criterion_that_is_not_met_exits_with_1(
     out = " ".join(capfd.readouterr().out.split())
     assert "best not met" in out
     assert "search.minutes=5 looks for" in out
+    order = ("The answer 1. ", "does not meet its criteria", "Why ", "Next ", "Report: ")
+    assert [out.index(title) for title in order] == sorted(map(out.index, order))
 
 
 def test_a_metric_that_no_run_has_is_not_decided_and_has_no_figure(

@@ -30,7 +30,8 @@ FEW = ("none", "median")  # presets that the search tries in place of all
 MOST = 3  # changes that it tries of all
 PROGRAM = (
     "import sys; from sim.cli import command; from sim.study import search\n"
-    "from threats import changes\n"
+    "from reports import page, validation; from threats import changes\n"
+    "page.write_report = validation.write_validation = lambda folder, *_, **__: folder / 'none'\n"
     "known = changes.options; changes.FACTORS = ()\n"
     f"changes.options = lambda group: {FEW} if group == 'defense' else known(group)\n"
     "every = search.changes\n"
@@ -91,7 +92,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], An
     """The words of a command, and what it leaves where nobody interrupts it."""
     folder = tmp_path_factory.mktemp("whole")
     asked = [criterion(), criterion(id="best", at_least=0.9999)]
-    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 30}})
+    path = designs.write(folder, acceptance=asked, federation={"training": {"rounds": 15}})
     words = ("validate", f"consortium={path}", "workers=1", "search.minutes=9")
     with pytest.MonkeyPatch.context() as patch:
         few(patch)
@@ -100,12 +101,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], An
 
 
 def few(patch: pytest.MonkeyPatch) -> None:
+    """Few changes to try, and no pages, of which nothing is compared."""
     known = changes.options
     patch.setattr(changes, "options", lambda group: FEW if group == "defense" else known(group))
     patch.setattr(changes, "FACTORS", ())
     every = changes.changes
     patch.setattr("sim.study.search.changes", lambda *given: every(*given)[:MOST])
-    patch.setattr("reports.page.write_report", lambda *_, **__: Path("runs.html").absolute())
+    for page in ("reports.page.write_report", "reports.validation.write_validation"):
+        patch.setattr(page, lambda folder, *_, **__: Path(folder) / "none")
 
 
 @pytest.mark.parametrize("when", [midway, searching], ids=["in its runs", "in its search"])

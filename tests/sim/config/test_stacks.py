@@ -31,6 +31,9 @@ PARTS = {
         "dp": "record",
     },
     "median+adversarial_training": {"aggregator": "median", "hardening": "adversarial"},
+    "dp_record_hospital+secagg": {"secagg": "sum", "dp": "record_hospital"},
+    "secagg+dp_record_hospital": {"secagg": "sum", "dp": "record_hospital"},
+    "dp_record+dp_hospital+secagg": {"secagg": "sum", "dp": "record_hospital"},
     "mean+sum": {"aggregator": "mean", "secagg": "sum"},
     "clip": {"steps": ["clip"]},
 }  # fmt: skip
@@ -46,6 +49,18 @@ CONTRADICTIONS = {
     "fedadam+fedyogi": "expected one server_optimizer; ",
     "clip+clip": "expected clip once",
     "norm_bounding+clip": "expected steps=clip once: norm_bounding and clip both have it",
+    "arc+nnm+arc_nnm_trimmed_mean": (
+        "expected steps=arc once: arc and arc_nnm_trimmed_mean both have it"
+    ),
+    "dp_record+dp_hospital+dp_local": (
+        "expected one dp; dp_record+dp_hospital has dp=record_hospital and dp_local has dp=local"
+    ),
+    "dp_record_hospital+dp_record": (
+        "expected one dp; dp_record_hospital has dp=record_hospital and dp_record has dp=record"
+    ),
+    "dp_record_hospital+record_hospital": (
+        "expected dp=record_hospital once: dp_record_hospital and record_hospital both have it"
+    ),
     "median+none": "none is no part of a stack",
     "median+": "expected one of ",
     "+median": "expected one of ",
@@ -99,6 +114,19 @@ def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> Non
             stacks.make(["+".join(pair)])
 
 
+@pytest.mark.usefixtures("_initialized")
+def test_every_preset_stacks_with_a_part_that_it_does_not_have() -> None:
+    source = stacks.Source(GlobalHydra.instance().config_loader())
+    others = {"krum": "aggregator", "dp_local": "dp", "secagg": "secagg", "clip": "steps"}
+    for name in compose.options("defense"):
+        if name != "none":
+            of_preset = stacks._of_part(name, name, source)
+            groups = [group for group, _ in of_preset if group != "steps"]
+            assert len(set(groups)) == len(groups), name
+            free = [one for one, group in others.items() if group not in dict(of_preset)]
+            stacks.make(f"{name}+{one}" for one in free)
+
+
 @pytest.mark.parametrize(("name", "stated"), CONTRADICTIONS.items(), ids=CONTRADICTIONS)
 def test_parts_that_contradict_each_other_are_one_line(
     name: str, stated: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -109,6 +137,16 @@ def test_parts_that_contradict_each_other_are_one_line(
     assert stated in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_hospital_level_dp_under_a_rule_is_refused_for_its_own_reason(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = "defense=dp_record_hospital+median"
+    assert wardround("run", *FAST, asked, f"hydra.run.dir={tmp_path}/out") == 2
+    err = capfd.readouterr().err
+    assert "expected aggregator=mean and no steps: noise is computed for a mean" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.usefixtures("_initialized")

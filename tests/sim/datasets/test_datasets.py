@@ -26,7 +26,6 @@ from sim.datasets.encoding import (
     decode,
     encode,
     lay_out,
-    matches,
     matching,
 )
 from sim.datasets.heart import FIELDS, HOSPITALS, LEVELS, UNITS, HeartDisease
@@ -329,15 +328,15 @@ TRUTH = encode(FRAME, SCHEMA)
 def test_a_guess_counts_only_within_the_stated_tolerance(row, column, change, same):
     guess = TRUTH[row].astype(np.float64)
     guess[column] += change
-    assert matches(SCHEMA, TRUTH[row], guess) is same
+    assert bool(matching(SCHEMA, TRUTH[row], guess[None])[0]) is same
 
 
 def test_a_true_value_of_zero_is_matched_within_a_thousandth_of_the_standard_deviation():
     frame = pl.DataFrame({"oldpeak": [0.0, 2.0, 4.0]})
     schema = lay_out(frame, np.arange(3), {}, {})
     truth = encode(frame, schema)[0]
-    assert matches(schema, truth, truth + np.float32(0.0009))
-    assert not matches(schema, truth, truth + np.float32(0.0011))
+    near = truth + np.array([[0.0009], [0.0011]], np.float32)
+    assert matching(schema, truth, near).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("tolerance", [1e-3, 0.1])
@@ -353,7 +352,8 @@ def test_every_record_matches_itself_and_its_copies_only(tolerance):
 @given(noise=st.lists(st.floats(-0.03, 0.03), min_size=5, max_size=5), row=st.integers(0, 4))
 def test_fast_matching_agrees_with_slow_matching_on_guesses_near_the_truth(noise, row):
     guess = TRUTH[row] + np.array(noise)
-    assert matches(SCHEMA, TRUTH[row], guess) is slowly_matches(SCHEMA, TRUTH[row], guess, 1e-3)
+    slow = slowly_matches(SCHEMA, TRUTH[row], guess, 1e-3)
+    assert bool(matching(SCHEMA, TRUTH[row], guess[None])[0]) is slow
 
 
 def slowly_matches(schema, truth, guess, tolerance):

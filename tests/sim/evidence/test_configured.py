@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from typing import Any
 
 import polars as pl
@@ -15,10 +14,6 @@ from tests.records import make_record
 def columns(*configs: dict[str, Any], every: bool = False) -> dict[str, pl.Series]:
     records = [make_record(run=str(i), config=config) for i, config in enumerate(configs)]
     return {one.name: one for one in configured.columns(records, every=every)}
-
-
-def test_the_examples_of_the_module_hold() -> None:
-    assert doctest.testmod(configured) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -170,12 +170,32 @@ def verdict(*losses: float) -> str:
         ((0.5,), UNDECIDED),
         ((0.0,), UNDECIDED),
         ((0.001, 0.0, 0.002), WITHIN),
-        ((0.0, 0.0), WITHIN),
+        ((0.0, 0.0), UNDECIDED),  # two that agree may do so by chance
+        ((0.0, 0.0, 0.0), WITHIN),
         ((0.01, 0.011, 0.012), WITHIN),  # a loss, but not a material one
     ],
 )
 def test_verdicts(losses: tuple[float, ...], expected: str) -> None:
     assert verdict(*losses) == expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "n_undefined", "expected"),
+    [
+        ((), 1, UNDECIDED),
+        ((), 2, HARMED),
+        ((0.3,), 1, HARMED),
+        ((0.0,), 1, UNDECIDED),
+        ((0.0, 0.0, 0.0), 1, UNDECIDED),
+        ((0.3, 0.31, 0.29), 1, HARMED),
+        ((0.07, 0.07, 0.049), 1, HARMED),  # by the mean of the others
+    ],
+)
+def test_a_seed_without_a_figure_lost_more_than_any_figure_shows(
+    losses: tuple[float, ...], n_undefined: int, expected: str
+) -> None:
+    interval = intervals.mean_interval(losses, CHANGE)
+    assert intervals.verdict(losses, interval, DROP, n_undefined) == expected
 
 
 @given(CHANGES)
@@ -188,6 +208,7 @@ def test_no_loss_is_never_shown_where_a_seed_or_the_interval_lost_a_material_sha
         assert interval is not None
         assert interval.high < DROP
         assert max(losses) < DROP
+        assert len(losses) >= intervals.LEAST_WITHIN
     if min(losses) >= DROP and len(losses) > 1:
         assert found.verdict == HARMED
 

@@ -166,8 +166,13 @@ def test_three_trips_give_the_same_model_on_ray(
         return record(one, *rest)
 
     monkeypatch.setattr(FederatedRun, "record", spy)
-    there, here = run(masked("engine=ray", *words)), run(masked(*words))
-    np.testing.assert_allclose(*models, atol=4e-6)  # a step of the ring is 1e-6
+    one = masked(*words)
+    there, here = run(masked("engine=ray", *words)), run(one)
+    assert one.plan.quantization is not None
+    # an update that lies between two steps of the ring is rounded to either, by its last float32
+    # digits: that moves a mean of n hospitals by the n-th part of a step
+    np.testing.assert_allclose(*models, atol=one.plan.quantization.step)
+    assert np.isclose(*models, atol=1e-6, rtol=0).mean() > 0.8
     assert [(lost.round, lost.hospital) for lost in there.screened] == [
         (lost.round, lost.hospital) for lost in here.screened
     ]

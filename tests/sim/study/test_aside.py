@@ -32,11 +32,15 @@ def lines(path: Path) -> dict[str, bool]:
     return {line: int(number) == os.getpid() for line, number in found}
 
 
-@pytest.fixture
-def warm() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def lent() -> Iterator[None]:
     with processes.lent():
-        processes.warm_up()
         yield
+
+
+@pytest.fixture
+def warm(lent: None) -> None:  # noqa: ARG001
+    processes.warm_up()
 
 
 @pytest.mark.usefixtures("warm")

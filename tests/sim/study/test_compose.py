@@ -7,9 +7,11 @@ from __future__ import annotations
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
 from sim.study import compose
 from sim.study.compose import Cell
@@ -131,3 +133,35 @@ def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> 
         [], compose.cells(["ipm", "alie", "zero", "random", "gaussian"], defenses), [0]
     )
     assert len(composed) == 1 + len(defenses)
+
+
+def in_a_command(words: list[str]) -> dict[str, Any]:
+    """The configuration of a cell in a command of its own, which has its own Hydra."""
+    with (
+        mock.patch.object(GlobalHydra.instance(), "hydra", None),
+        hydra.initialize_config_module("conf", version_base="1.3"),
+    ):
+        return together(words, [Cell(("zero",), "none")])[Cell(("zero",), "none")]
+
+
+def test_a_later_command_takes_what_is_composed_from_packages_and_reads_a_users_folder_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed, real = list[list[str]](), compose.compose
+    monkeypatch.setattr(
+        compose,
+        "compose",
+        lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides),
+    )
+    compose._composed.cache_clear()
+    first, n_composed = in_a_command([]), len(composed)
+    assert in_a_command([]) == first
+    assert len(composed) == n_composed > 0
+    (tmp_path / "attack").mkdir()
+    found = []
+    for whose in ("own", "all"):
+        text = f"# @package attack.zero\n_target_: attacks.byzantine.zero.Zero\nof: {whose}\n"
+        (tmp_path / "attack" / "zeroed.yaml").write_text(text)
+        words = [f"hydra.searchpath=[file://{tmp_path}]", "+attack@x=zeroed"]
+        found.append(in_a_command(words))
+    assert found[0] != found[1]

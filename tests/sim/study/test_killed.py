@@ -22,7 +22,9 @@ from sim.study.run import FederatedRun
 from tests import ROOT
 from tests.commands import LOCKSTEP, results, wardround
 
-ROUNDS = 600
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+ROUNDS = 400
 LONG = ("consortium=heart4", "model=logistic", "attack=[alie]", f"training.rounds={ROUNDS}")
 PROGRAM = (
     "import sys; from sim.cli import command; from sim.study import checkpoints\n"

@@ -12,6 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from sim.cli.command import main
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FAST = ("consortium=heart4", "attack=[sign_flip]", "training.rounds=2", "model=logistic")
 SWEEP = ("-m", "hydra/launcher=lockstep", "hydra.launcher.workers=1")
 

@@ -174,7 +174,7 @@ class SecAggAggregator:
         return total
 
     def recovered(self) -> dict[int, bytes]:
-        """Of each hospital whose update arrived the seed, and of each that vanished the mask key.
+        """The seed of each hospital whose update arrived, and the mask key of each that vanished.
 
         Raises ``StoppedError`` where shares do not combine; all who made these are named.
         """

@@ -1,4 +1,4 @@
-"""What a random graph of neighbors leaves to chance (Bell et al., 2020, section 3).
+"""The chances that a random graph of neighbors leaves (Bell et al., 2020, section 3).
 
 With all hospitals as neighbors nothing is left to chance: then each figure here is 0 or 1.
 """

@@ -15,7 +15,7 @@ Graph = tuple[tuple[int, ...], ...]
 
 
 def refusal(n_hospitals: int, n_neighbors: int | None) -> str | None:
-    """Why there is no graph of these numbers; None if there is one."""
+    """The reason why there is no graph of these numbers; None if there is one."""
     if n_hospitals < 2:
         return f"n_hospitals={n_hospitals}: a sum hides an update among at least 2 hospitals"
     if n_neighbors is None:
@@ -36,7 +36,7 @@ def refusal(n_hospitals: int, n_neighbors: int | None) -> str | None:
 
 @lru_cache(maxsize=64)
 def circles(n_hospitals: int, n_neighbors: int | None, seed: bytes) -> Graph:
-    """Of each hospital, itself and its neighbors, as places in order.
+    """The circle of each hospital, itself and its neighbors, as places in order.
 
     ``n_neighbors`` None: all others. ``seed``: public, of one
     round. Raises ``RefusedError`` where ``refusal`` gives a reason.

@@ -1,4 +1,4 @@
-"""What a hospital under SecAgg+ tells nobody: its private keys and the seed of its own mask."""
+"""The secrets of a hospital under SecAgg+: its private keys and the seed of its own mask."""
 
 from __future__ import annotations
 

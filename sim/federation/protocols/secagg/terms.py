@@ -1,4 +1,4 @@
-"""What both halves of SecAgg+ know of a round without a message, and the forms of its messages."""
+"""The terms of a round of SecAgg+, known to both halves, and the forms of its messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # bytes
 PAIR: Final = 2 * agreement.KEY  # two public keys
-SEED: Final = 32  # of a hospital's own mask
 BOTH: Final = 2 * shamir.BYTES + agreement.TAG  # two sealed shares
 DIGEST: Final = 32
 NUMBER: Final = 8  # of a place or of a reported number
@@ -44,7 +43,7 @@ class Parameters:
         return n_hospitals if self.neighbors is None else self.neighbors + 1
 
     def threshold_of(self, n_hospitals: int) -> int:
-        """How many of a circle it takes to unmask: by default two thirds, rounded up."""
+        """The hospitals of a circle that it takes to unmask: by default two thirds, rounded up."""
         size = self.circle(n_hospitals)
         return -(-2 * size // 3) if self.threshold is None else self.threshold
 
@@ -60,7 +59,7 @@ class Parameters:
         return min(alone, 2 * threshold - self.circle(n_hospitals)) if lies else alone
 
     def traffic(self, n_hospitals: int, n_params: int) -> Traffic:
-        """What a hospital exchanges in a round in which all hospitals answer every trip."""
+        """The traffic of a hospital in a round in which all hospitals answer every trip."""
         n_peers = self.circle(n_hospitals) - 1
         model = RING.itemsize * n_params
         signature = signing.SIGNATURE
@@ -78,7 +77,7 @@ class Parameters:
         return Traffic(messages=10, sent=sent + signature, received=received)
 
     def refusal(self, n_hospitals: int) -> str | None:
-        """Why the protocol cannot work for ``n_hospitals``; None if it can."""
+        """The reason why the protocol cannot work for ``n_hospitals``; None if it can."""
         if (reason := graph.refusal(n_hospitals, self.neighbors)) is not None:
             return reason
         size = self.circle(n_hospitals)
@@ -124,12 +123,12 @@ class RoundTerms:
 
     @cached_property
     def threshold(self) -> int:
-        """How many of a circle's hospitals it takes to unmask."""
+        """The number of a circle's hospitals that it takes to unmask."""
         return self.parameters.threshold_of(len(self.plan.hospitals))
 
     @cached_property
     def circles(self) -> graph.Graph:
-        """Of each hospital by place, the places of those that hold shares of its secrets."""
+        """The places of the hospitals that hold shares of each hospital's secrets, by its place."""
         seed = hashlib.sha256(self._statement("graph")).digest()
         return graph.circles(len(self.plan.hospitals), self.parameters.neighbors, seed)
 

@@ -1,8 +1,4 @@
-"""The data flow diagram of a design: zones as columns, components by their kind, flows as arrows.
-
-Every element stands once, with the numbers of the threats to it. ``drawing`` gives positions in
-pixels that a template draws; ``mermaid`` gives the same diagram as text.
-"""
+"""The layout of a data flow diagram: which zone, component and flow stands where."""
 
 from __future__ import annotations
 
@@ -10,11 +6,11 @@ import math
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import permutations
 from typing import Final
 from unicodedata import east_asian_width
 
+from reports.dfd.shapes import Arrow, Badges, Box, Drawing, Label, Pinned
 from reports.text.safe import shown
 from threats.system import Component, Design, Flow
 
@@ -33,114 +29,6 @@ LANE: Final = 12  # between flows that run past other components
 TITLE: Final = 30  # height of a zone's title
 
 
-@dataclass(frozen=True)
-class Badge:
-    """The number of a threat to an element, the color of its row, where it leads, its name."""
-
-    number: int
-    color: str
-    href: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Label:
-    """Lines of text with their class, each at ``x``, ``y``."""
-
-    text: str
-    kind: str
-    x: float
-    y: float
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A badge at its place."""
-
-    badge: Badge
-    x: float
-    y: float
-
-
-@dataclass(frozen=True)
-class Box:
-    """A component or a zone; ``kind``: actor, process, store, or zone."""
-
-    id: str
-    kind: str
-    x: float
-    y: float
-    width: float
-    height: float
-    labels: tuple[Label, ...]
-    pinned: tuple[Pinned, ...] = ()
-
-    @property
-    def corner(self) -> float:
-        """Radius of a process's corners."""
-        return min(34.0, self.height / 2)
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """A flow: the points of its line, its label and badges."""
-
-    id: str
-    points: tuple[tuple[float, float], ...]
-    labels: tuple[Label, ...]
-    pinned: tuple[Pinned, ...]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """All that is drawn, and the size of the picture."""
-
-    width: float
-    height: float
-    zones: tuple[Box, ...]
-    components: tuple[Box, ...]
-    flows: tuple[Arrow, ...]
-
-
-Badges = Mapping[str, Sequence[Badge]]
-
-
-def drawing(design: Design, badges: Badges) -> Drawing:
-    """The diagram of a design; ``badges``: threats by element."""
-    return _Layout(design, badges).drawing()
-
-
-def mermaid(design: Design, badges: Badges) -> str:
-    """The diagram as text of Mermaid; every sign of a name that could act is written as a code."""
-    names = {one.id: f"c{number}" for number, one in enumerate(design.components, 1)}
-    shapes = {"actor": ("[", "]"), "process": ("([", "])"), "store": ("[(", ")]")}
-    lines = ["flowchart LR"]
-    for number, zone in enumerate(design.zones, 1):
-        lines.append(f'  subgraph z{number}["{_coded(f"{zone.id} ({zone.kind})")}"]')
-        for one in design.components:
-            if one.zone == zone.id:
-                start, end = shapes[one.dfd]
-                lines.append(f'    {names[one.id]}{start}"{_entry(one.id, badges)}"{end}')
-        lines.append("  end")
-    for flow in design.flows:
-        text = f"{_entry(flow.id, badges)}: {_coded(', '.join(flow.carries))}"
-        lines.append(f'  {names[flow.from_]} -->|"{text}"| {names[flow.to]}')
-    return "\n".join(lines) + "\n"
-
-
-def _entry(id_: str, badges: Badges) -> str:
-    numbers = ", ".join(str(badge.number) for badge in badges.get(id_, ()))
-    return _coded(f"{id_} ({numbers})" if numbers else id_)
-
-
-def _coded(text: str) -> str:
-    plain = str(shown(text))
-    return "".join(
-        sign if sign.isascii() and (sign.isalnum() or sign in " _.,:()-") else f"#{ord(sign)};"
-        for sign in plain
-    )
-
-
 def _wrapped(text: str, most_lines: int = 3, width: int = TEXT) -> list[str]:
     """The first lines of a text, each of at most so many letters; wide signs take two places."""
     plain = str(shown(text)).replace("\n", " ")
@@ -153,8 +41,8 @@ def _wrapped(text: str, most_lines: int = 3, width: int = TEXT) -> list[str]:
     )
 
 
-class _Layout:
-    """Places of everything; what is worked out first is what the rest depends on."""
+class Layout:
+    """The places of everything in a diagram; those that others depend on are worked out first."""
 
     def __init__(self, design: Design, badges: Badges) -> None:
         self.design = design
@@ -179,6 +67,7 @@ class _Layout:
         self.at = {one.id: self.start[one.zone] + self.rank[one.id] for one in design.components}
 
     def drawing(self) -> Drawing:
+        """The shapes of the diagram at their places."""
         sides = self._sides()
         sizes = {one.id: self._size(one, sides) for one in self.design.components}
         inner, outer = self._lanes()

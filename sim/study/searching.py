@@ -1,0 +1,164 @@
+"""What attacks that search take beside the training of a run: processor seconds, by own counts.
+
+An attack states how often it computes something (``sim.types``: ``Searching``, ``Shadowing``,
+``Trying``). How long that takes once is measured here, with the plan of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sim.devices import one_thread
+from sim.errors import RefusedError
+from sim.seeds import stream
+from sim.study.experiment import Experiment
+from sim.types import Look, Searching, Shadowing, Trying, View
+
+if TYPE_CHECKING:
+    from sim.types import Observation, Updates
+
+TWICE: Final = 2  # an inversion reads the updates, and shuffled ones
+TIMES: Final = 5  # that something is timed, but for the first time
+LONGEST_TIMED: Final = 0.3  # seconds, after which it is not timed again
+TOGETHER: Final = 64  # hospitals that train in the batches whose time is taken
+
+
+def searches(experiment: Experiment) -> bool:
+    """Whether an attack of a run takes more than the run's training does."""
+    attacks = experiment.attack_plan.attacks.values()
+    return any(isinstance(one, Searching | Shadowing | Trying) for one in attacks)
+
+
+@one_thread()
+def seconds(experiment: Experiment) -> float:
+    """Processor seconds of all that the attacks of a run compute beside its training."""
+    here = _Here(experiment)
+    plan = experiment.plan
+    rounds = plan.training.rounds
+    total = 0.0
+    for attack in experiment.attack_plan.attacks.values():
+        if isinstance(attack, Searching):
+            total += TWICE * sum(here.look(one) for one in attack.looks(here.rows))
+        if isinstance(attack, Shadowing):
+            total += attack.trainings(rounds, len(plan.hospitals)) * here.federation
+        if isinstance(attack, Trying):
+            total += attack.tries * rounds * here.aggregation
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class _Here:
+    """The parts of a run that attacks repeat, each timed once."""
+
+    experiment: Experiment
+
+    @cached_property
+    def view(self) -> View | None:
+        """What an aggregator sees in round 1, with made-up updates; None where it sees nothing."""
+        from sim.federation import wire
+        from sim.federation.protocols.plain import expected
+
+        plan = self.experiment.plan
+        rng = stream(0, "explain", "view")
+        reports = {
+            one.name: wire.Report(self._update(rng), plan.counted(len(one.train)), {})
+            for one in self.experiment.consortium.hospitals
+        }
+        try:
+            view = expected(plan, 1, reports)
+        except RefusedError:
+            return None
+        return replace(view, model=plan.network.initialize(rng).astype(np.float32))
+
+    def _update(self, rng: np.random.Generator) -> Updates:
+        return (1e-3 * rng.normal(size=self.experiment.plan.network.n_params)).astype(np.float32)
+
+    @cached_property
+    def observation(self) -> Observation | None:
+        """What an inversion is given."""
+        from sim.observers.reconstruction import observation
+
+        if self.view is None or self.view.model is None:
+            return None
+        return observation(self.experiment.plan, self.view, self.view.model)
+
+    @cached_property
+    def rows(self) -> list[tuple[int, int]]:
+        """Records and hospitals behind each row, where their number is known."""
+        seen = self.observation
+        if seen is None or seen.training is None or seen.n_records is None:
+            return []
+        pairs = zip(seen.n_records, seen.view.sizes.tolist(), strict=True)
+        return [(n, int(n_hospitals)) for n, n_hospitals in pairs if n is not None]
+
+    def look(self, look: Look) -> float:
+        """Seconds of all the updates that are computed to search behind rows."""
+        seen = self.observation
+        assert seen is not None
+        assert seen.training is not None
+        training = seen.training
+        rng = stream(0, "explain", "look")
+        shape = (look.n_tries, look.n_records)
+        features = rng.normal(size=(*shape, seen.schema.n_features))
+        labels = rng.integers(2, size=shape).astype(np.float64)
+
+        def once() -> None:
+            updates, pull_back = training.traced(features, labels, look.n_hospitals)
+            length = np.linalg.norm(updates, axis=1, keepdims=True)
+            pull_back(updates / np.maximum(length, 1e-30))
+            np.exp(-features) * np.sign(features)  # about what a step of Adam makes of records
+
+        return look.evaluations * _timed(once)
+
+    @cached_property
+    def federation(self) -> float:
+        """Seconds of a whole federation that trains among many."""
+        from sim.inference.agreed import Agreed
+
+        plan = self.experiment.plan
+        sizes = [len(one.train) for one in self.experiment.consortium.hospitals]
+        largest = max(self.experiment.consortium.hospitals, key=lambda one: len(one.train)).train
+        rng = stream(0, "explain", "shadows")
+        weights = plan.network.initialize(rng).astype(np.float32)
+        n_copies = max(1, TOGETHER // len(sizes))
+        drawn = [rng.integers(len(largest), size=size) for size in sizes * n_copies]
+
+        def once() -> None:
+            Agreed(plan).updates(weights, largest, drawn, rng)
+
+        return plan.training.rounds * (_timed(once) / n_copies + self.aggregation)
+
+    @cached_property
+    def aggregation(self) -> float:
+        """Seconds of what becomes of a round's updates; none where they are refused."""
+        view = self.view
+        if view is None:
+            return 0.0
+        n_replies = int(view.sizes.sum())
+        rng = stream(0, "explain", "aggregation")
+
+        def once() -> None:
+            self.experiment.plan.quorum.chain_for(n_replies).run(view, rng, ())
+
+        try:
+            return _timed(once)
+        except RefusedError:
+            return 0.0
+
+
+def _timed(once: Callable[[], object]) -> float:
+    """The median processor seconds of a call, after a first one, which may load libraries."""
+    once()
+    found = list[float]()
+    while len(found) < TIMES and sum(found) < LONGEST_TIMED:
+        start = time.process_time()
+        once()
+        found.append(time.process_time() - start)
+    return median(found)

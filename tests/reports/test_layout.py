@@ -1,0 +1,109 @@
+"""Panels of figures stand where matplotlib's constrained layout would place them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from reports.figures import labels
+from reports.figures.layout import RULER, Sheet
+from reports.figures.style import DPI, RC
+
+Draw = Callable[[Figure], None]
+
+
+def grid(figure: Figure) -> None:
+    """Panels of unequal size with titles, ticks and labels, a legend and a label of all."""
+    panels = figure.subplots(2, 2, sharex=True, width_ratios=(2, 1), height_ratios=(3, 2))
+    for number, axes in enumerate(panels.flat):
+        axes.plot((0, 1), (0, 10.0**number), label=f"line {number}")
+        axes.set_xticks((0, 0.5, 1))
+        axes.set_yticks((0, 10.0**number))
+        axes.set_title(f"panel {number}\nof four")
+    panels[1, 0].set_ylabel("a label\nof two lines")
+    figure.legend(loc="outside upper center", ncols=4)
+    figure.supxlabel("what is across")
+
+
+def beside(figure: Figure) -> None:
+    """One panel with a label above, a text beside it, and a legend on the right."""
+    axes = figure.add_subplot()
+    axes.plot((0, 1), (0, 1), label="a line")
+    axes.set_xticks((0, 1), ("first", "last"), rotation=30, ha="left")
+    axes.set(xlabel="above", ylabel="left")
+    axes.xaxis.set_label_position("top")
+    axes.xaxis.tick_top()
+    axes.text(1.02, 0.5, "beside the panel", transform=axes.transAxes)
+    figure.legend(loc="outside right upper")
+
+
+def lone(figure: Figure) -> None:
+    """A panel whose neighbor is not drawn, and a legend below both."""
+    first, second = figure.subplots(1, 2)
+    first.barh((0, 1), (1, 2), label="a bar")
+    first.set_yticks((0, 1), ("a long name of a line", "b"))
+    first.set_xlabel("below")
+    second.set_visible(False)
+    figure.legend(loc="outside lower left")
+
+
+@pytest.mark.parametrize("draw", [grid, beside, lone])
+def test_panels_stand_where_matplotlib_would_place_them(draw: Draw) -> None:
+    with rc_context(RC):
+        ours = Sheet(7, 5)
+        theirs = Figure((7, 5), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.05))
+        for figure in (ours, theirs):
+            draw(figure)
+        assert ours.arrange()
+        theirs.draw_without_rendering()
+        ours.draw_without_rendering()
+    pairs = list(zip(ours.axes, theirs.axes, strict=True))
+    for mine, other in pairs:
+        if mine.get_visible():
+            assert np.allclose(bounds(mine), bounds(other), atol=0.012)
+            for one, same in ((mine.xaxis, other.xaxis), (mine.yaxis, other.yaxis)):
+                if one.label.get_text():
+                    assert np.allclose(place(one, ours), place(same, theirs), atol=0.01)
+
+
+def bounds(axes: Axes) -> tuple[float, ...]:
+    return tuple(axes.get_position().bounds)
+
+
+def place(axis: Axis, figure: Figure) -> tuple[float, ...]:
+    """The middle of an axis's label as shares of its figure."""
+    box = axis.label.get_window_extent().transformed(figure.transFigure.inverted())
+    return ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
+
+
+def test_slanted_names_stay_within_a_figure_whose_panel_shrinks() -> None:
+    figure = Sheet(3.6, 4)
+    axes = figure.add_subplot()
+    axes.set_yticks((0, 1), ("a name that takes half of it", "b"))
+    names = ("short", "a longer name of a column")
+    axes.set_xticks((0, 0.9), names, rotation=40, rotation_mode="anchor", ha="left")
+    axes.xaxis.tick_top()
+    axes.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5))
+    assert figure.arrange()
+    assert axes.get_position().width < 0.4
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        box = label.get_window_extent(RULER)
+        assert box.x0 > -2
+        assert box.x1 < figure.bbox.width + 2
+
+
+def test_names_are_cut_until_something_is_left_for_the_panels() -> None:
+    with rc_context(RC):
+        figure = Sheet(3, 2)
+        axes = figure.add_subplot()
+        axes.set_yticks((0, 1), ("m" * 70, "b"))
+        assert not figure.arrange()
+        labels.fit(figure)
+    assert figure.is_arranged
+    assert axes.get_position().width > 0
+    assert 10 < len(axes.get_yticklabels()[0].get_text()) < 50

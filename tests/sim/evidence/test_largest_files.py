@@ -1,0 +1,87 @@
+"""No file of an evidence folder, whoever wrote it, is read beyond a stated size."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sim import api, evidence, files
+from sim.errors import InputError
+from sim.evidence import manifest, store
+from tests.records import addressed, make_record
+from threats import claims, stored, verdict
+
+ROOT = Path(files.__file__).resolve().parents[1]
+HOLE = 2**42  # bytes that a file states and no disk holds
+
+
+def hole(path: Path) -> None:
+    """A file of ``HOLE`` bytes of zeros, which takes no room."""
+    with path.open("wb") as file:
+        file.truncate(HOLE)
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_a_file_of_the_largest_size_is_read_whole(n: int, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * n)
+    assert files.content(path, n) == b"x" * n
+    with pytest.raises(OSError, match=f"more than {n - 1:,} bytes"):
+        files.content(path, n - 1)
+
+
+READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "manifest": (evidence.MANIFEST, manifest.manifest_of),
+    "claims": (claims.CLAIMS, claims.stated),
+    "verdict": (verdict.VERDICT, api.read),
+    "design": (stored.DESIGN, lambda folder: stored.read(folder, evidence.chain(folder))),
+    "named head": (verdict.VERDICT, verdict._named_head),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_that_is_too_large_is_refused_in_one_line_that_states_the_limit(
+    name: str, tmp_path: Path
+) -> None:
+    file, read = READERS[name]
+    evidence.append(tmp_path, addressed(make_record()))
+    if file == verdict.VERDICT:
+        (tmp_path / verdict.REGISTER).write_text("{}", encoding="utf-8")
+    hole(tmp_path / file)
+    with pytest.raises(InputError, match=r"more than [\d,]+ bytes") as refused:
+        read(tmp_path)
+    assert file in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_evidence_is_read_beside_a_manifest_that_is_too_large(tmp_path: Path) -> None:
+    evidence.append(tmp_path, addressed(make_record()))
+    hole(tmp_path / evidence.MANIFEST)
+    assert store.promised_by_manifest(tmp_path, "evidence") is None
+    assert len(evidence.read(tmp_path)) == 1
+
+
+def calls_without_limit(source: str) -> list[str]:
+    """Calls that read a whole file, however long it is, from one that anybody may have written."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            handle = ast.unparse(node.func.value)
+            if node.func.attr in ("read", "readlines") and not node.args and handle == "file":
+                found.append(ast.unparse(node))
+    return found
+
+
+def test_whatever_opens_a_file_of_a_folder_states_how_much_of_it_is_read() -> None:
+    assert calls_without_limit("with files.opened(path) as file:\n    file.read()") != []
+    found = {
+        str(path.relative_to(ROOT)): calls
+        for package in ("sim", "threats", "reports")
+        for path in (ROOT / package).rglob("*.py")
+        if "files.opened" in (text := path.read_text(encoding="utf-8"))
+        if (calls := calls_without_limit(text))
+    }
+    assert found == {}

@@ -1,0 +1,136 @@
+"""The estimate of time has what attacks compute beside training, by their own counts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from attacks.inference.lira import LiRA
+from attacks.inference.property_inference import PropertyInference
+from attacks.inversion.dlg import DLG
+from attacks.inversion.inverting_gradients import InvertingGradients
+from attacks.inversion.tableak import TabLeak
+from sim.study import costs, searching
+from sim.study.run import run
+from sim.types import LocalTraining, Look, Observation
+from tests.federation import attacked, experiment
+
+SMALL = ("consortium=heart4", "training.rounds=2", "training.local_steps=1")
+FACTOR = 3.0  # by which an estimate may be off
+
+
+class Counted:
+    """A training that counts what is computed, by tries, records and hospitals."""
+
+    def __init__(self, training: LocalTraining) -> None:
+        self.training = training
+        self.calls = Counter[tuple[int, int, int]]()
+
+    def __call__(self, features: Any, labels: Any, n_hospitals: int = 1) -> Any:
+        return self.training(features, labels, n_hospitals)
+
+    def traced(self, features: Any, labels: Any, n_hospitals: int = 1) -> Any:
+        self.calls[len(labels), labels.shape[1], n_hospitals] += 1
+        return self.training.traced(features, labels, n_hospitals)
+
+
+def observed(*words: str) -> tuple[Observation, list[tuple[int, int]], Counted]:
+    """What an inversion is given of a small run, its rows, and what counts its training."""
+    here = searching._Here(experiment(*SMALL, *words))
+    assert here.observation is not None
+    assert here.observation.training is not None
+    counted = Counted(here.observation.training)
+    seen = replace(here.observation, training=cast(LocalTraining, counted))
+    return seen, here.rows, counted
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        TabLeak(iterations=4, ensemble=3, refinements=0),
+        InvertingGradients(iterations=5, restarts=3),
+    ],
+)
+@pytest.mark.parametrize("words", [("training.batch_size=2",), ("training.batch_size=3",)])
+def test_an_attack_computes_as_many_updates_as_it_states(
+    attack: TabLeak | InvertingGradients, words: tuple[str, ...]
+) -> None:
+    seen, rows, counted = observed(*words)
+    attack(seen, np.random.default_rng(0))
+    stated = Counter[tuple[int, int, int]]()
+    for look in attack.looks(rows):
+        stated[look[:3]] += look.evaluations
+    assert counted.calls == stated
+    assert sum(stated.values()) > 0
+
+
+def test_an_attack_that_stops_by_itself_states_the_most_that_it_computes() -> None:
+    seen, rows, counted = observed("training.batch_size=1", "model=mlp")
+    attack = DLG(evaluations=6)
+    attack(seen, np.random.default_rng(0))
+    most = sum(one.evaluations for one in attack.looks(rows))
+    assert most / 2 < counted.calls.total() <= 2 * most  # a line search may go one look further
+    tries = TabLeak(iterations=3, ensemble=2, refinements=7).looks([(4, 1), (33, 1), (5, 2)])
+    assert tries == [Look(2, 4, 1, 4), Look(1, 4, 1, 7)]
+
+
+def test_models_of_an_attackers_own_count_as_federations() -> None:
+    assert LiRA(models=16).trainings(40, 12) == 16
+    assert PropertyInference(n_rounds=3).trainings(30, 12) == pytest.approx(40 * 3 / 30)
+
+
+@pytest.mark.parametrize("attack", ["none", "alie", "label_flip", "analytic_inversion"])
+def test_an_attack_that_searches_nothing_adds_no_time(attack: str) -> None:
+    assert not searching.searches(experiment(*SMALL, f"attack=[{attack}]"))
+
+
+@pytest.mark.parametrize(
+    ("attack", "less", "more"),
+    [
+        ("tableak", {"iterations": 100}, {"iterations": 800}),
+        ("inverting_gradients", {"iterations": 100}, {"iterations": 800}),
+        ("lira", {"models": 8}, {"models": 64}),
+    ],
+)
+def test_what_an_attack_searches_is_in_the_estimate_of_a_run(
+    attack: str, less: dict[str, int], more: dict[str, int]
+) -> None:
+    def estimated(values: dict[str, int]) -> float:
+        words = [f"attack.{attack}.{key}={value}" for key, value in values.items()]
+        return costs.seconds([experiment(*SMALL, f"attack=[{attack}]", *words)])
+
+    alone = costs.seconds([experiment(*SMALL, "attack=[none]")])
+    assert estimated(more) > 2 * estimated(less) > 2 * alone
+
+
+def processor(task: Callable[[], object]) -> float:
+    """Processor seconds of a task, the less of two times."""
+    found = []
+    for _ in range(2):
+        start = time.process_time()
+        task()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("attack=[tableak]", "attack.tableak.iterations=100", "training.batch_size=4"),
+        ("attack=[inverting_gradients]", "attack.inverting_gradients.iterations=150"),
+        ("attack=[lira]", "attack.lira.models=32", "training.rounds=6"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_estimate_of_a_search_is_right_within_a_factor(words: tuple[str, ...]) -> None:
+    """By processor time, of the attacked run less that of the same run without the attack."""
+    whole = experiment(*SMALL, *words)
+    alone = attacked(whole, {})
+    taken = processor(lambda: run(whole)) - processor(lambda: run(alone))
+    assert taken / FACTOR < searching.seconds(whole) < FACTOR * taken
