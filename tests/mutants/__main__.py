@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="record these tests (files or folders), in addition to what is recorded",
     )
     parser.add_argument(
-        "--again", action="store_true", help="try those again that no test killed in earlier calls"
+        "--again", action="store_true", help="try those again that survived in earlier calls"
     )
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
