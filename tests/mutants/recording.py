@@ -68,12 +68,12 @@ def words(*more: str) -> list[str]:
 
 
 def environment(tree: Path, **more: str) -> dict[str, str]:
-    """The environment of a pytest that runs in a copy of the tree, on one core. It keeps what it
-    compiled beside the code, also where others are told not to: each would compile all of it again.
+    """The environment of a pytest that runs in a copy of the tree, on one core. What it compiled
+    stays beside the code, whatever the caller's environment: else each would compile all of it.
     """
     one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    return {**kept, **one_core, "PYTHONPATH": str(tree), **more}
+    others = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return {**others, **one_core, "PYTHONPATH": str(tree), **more}
 
 
 def record(trees: Sequence[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:

@@ -1,4 +1,4 @@
-"""A statement of privacy says how records are counted."""
+"""A statement of privacy names how records are counted."""
 
 from __future__ import annotations
 
