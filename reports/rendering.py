@@ -40,7 +40,7 @@ def environment() -> Environment:
 
 
 def _value(value: object) -> object:
-    """What a template shows of a value: a text is shown safely, and marked as no words of the page."""
+    """What a template shows of a value: a text is shown safely, marked as no word of the page."""
     if type(value) is not str or not value:
         return value
     return safe.guarded(str(safe.shown(value)))
