@@ -65,8 +65,8 @@ def _named(title: str, name: str, mark: str) -> Markup:
     shown = escape(_value(title + mark))
     if name in (title, NONE):
         return shown
-    whole = ' class="whole"' if len(name) <= WHOLE else ""
-    typed = Markup(f'<span class="iv"><code data-key="{{0}}"{whole}>{{1}}</code></span>')
+    whole = 'class="whole" ' if len(name) <= WHOLE else ""
+    typed = Markup(f'<span class="iv"><code {whole}data-key="{{0}}">{{1}}</code></span>')
     return shown + typed.format(safe.shown(name), _value(name))
 
 
