@@ -116,7 +116,7 @@ def amount(plugin: object, value: object) -> float:
 
 
 def looks(plugin: object, value: object) -> Sequence[Look]:
-    """What an attack that searches computes, each part in whole numbers of at least 1."""
+    """The computations of an attack that searches, each part in whole numbers of at least 1."""
     if not isinstance(value, list | tuple):
         raise wrong(plugin, described(value), "a list of Look")
     for look in value:
