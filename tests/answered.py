@@ -162,7 +162,7 @@ CASES: dict[str, Case] = {
             "3 of 3 seeds lost 0.05 or more, how far on average is not decided",
             "whether any defense helps is not decided",
         ),
-        act=("nothing tried is shown to help",),
+        act=("nothing tried is shown to hold it",),
         never=("best defense tried", "only defense tried"),
     ),
     "one harmed, one defense holds it": Case(
@@ -408,14 +408,14 @@ CASES: dict[str, Case] = {
     ),
     "reading of as much under every defense": Case(
         inverted({"none": 8, "wall": 8}),
-        act=("nothing tried is shown to help", "Under each defense tried some were recovered"),
+        act=("nothing tried is shown to hold it", "Under each defense tried some were recovered"),
         never=("What helped",),
     ),
     "reading not shown to be less under a defense": Case(
         inverted({"none": 1, "wall": 0}),
         read=("under wall peek recovered none, and a true share of up to 14 % would still fit",),
         act=(
-            "nothing tried is shown to help | peek",
+            "nothing tried is shown to hold it | peek",
             "None was recovered under wall (up to 14 % would still fit); not distinguished from",
         ),
         never=("What helped",),
@@ -443,7 +443,7 @@ CASES: dict[str, Case] = {
             ),
         ],
         read=("With no defense and under wall the aggregator is sent each update by itself",),
-        never=("No attack that reads", "worked out", "nothing tried is shown to help"),
+        never=("No attack that reads", "worked out", "nothing tried is shown to hold it"),
     ),
     "single updates taken out of sums": Case(
         [

@@ -414,13 +414,13 @@ def _recovered(cell: Cell, measured: Measured, seeds: Sequence[int]) -> str:
     low, high = intervals.rate_interval(found, attacked)
     n = sum(cell.runs[seed].has(measured.metric) for seed in seeds)
     text = (
-        f"{_named(cell)} recovered {found} of {attacked} {METRICS[measured.metric].counted}"
+        f"{_named(cell)} recovered {found:,} of {attacked:,} {METRICS[measured.metric].counted}"
         f" (95 % bounds {share(low)} to {share(high)}, {_seeds(n)})"
     )
     undefended, tried = _counts(cell.undefended, seeds, measured.metric)
     if cell.defense == NONE or not tried:
         return f"{text}."
-    return f"{text}; {undefended} of {tried} without the defense."
+    return f"{text}; {undefended:,} of {tried:,} without the defense."
 
 
 # A sentence's form, by the basis of the metric's interval.

@@ -16,7 +16,7 @@ from sim import titles
 from sim.evidence import Chain, Line, RunRecord
 from sim.evidence.controls import NONE
 from sim.evidence.metrics import METRICS, is_material
-from sim.evidence.written import at_least, at_most, count, figure, share
+from sim.evidence.written import at_least, at_most, count, figure, share, signed_points
 from sim.types import Level
 from threats import bounds, levels
 from threats import named as named_
@@ -424,7 +424,7 @@ def _text(
     name = titles.attack_first(cell.attack)
     if measured.is_counted:
         return (
-            f"{name} recovered {rate.successes} of {rate.n} {_units(measured)}"
+            f"{name} recovered {rate.successes:,} of {rate.n:,} {_units(measured)}"
             f" ({share(rate.share)} of a seed's on average; with 95 % confidence each, {limits};"
             f" {count(len(trials.seeds), 'seed')},"
             f" as much as {rate.n_effective:.0f} independent {RECOVERED[measured.metric]}s);"
@@ -434,7 +434,11 @@ def _text(
     unknown = f"; {trials.unknown} of them {lacks}" if trials.unknown else ""
     lost = losses(cell, measured)
     change = "loss" if METRICS[measured.metric].harm == "lower" else "rise"
-    worst = f" The largest {change} was {figure(max(lost.known.values()))}." if lost.known else ""
+    worst = ""
+    if lost.known:
+        most = max(lost.known.values())
+        size = f"{signed_points(most)} points" if measured.beside else figure(most)
+        worst = f" The largest {change} was {size}."
     done = _does(measured, drop).replace("lowers", "lowered").replace("raises", "raised")
     return (
         f"{name}{by} {done} in {rate.successes} of {rate.n} runs{unknown} ({share(rate.share)};"

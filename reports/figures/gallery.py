@@ -24,6 +24,7 @@ PIXEL = re.compile(r"pixel_(\d+)_(\d+)(?:_(\d+))?")
 RIGHT = "#9FD4BE"  # darker than what is wrong, for those who see no red or green
 WRONG = "#FBE3D8"
 NAMES = 0.8  # columns more that the names of fields take
+BEFORE = 0.88  # where names end: a truth of 18 letters begins a little before its column, at 1
 TITLES = ("Truth", "Nearest guess", "Needs no attack")
 
 Cells = Mapping[str, str]
@@ -91,7 +92,7 @@ def _row(axes: Axes, group: TableRow, one: Recovered, width: Width) -> None:
     for place, (field, truth) in enumerate(shown.items()):
         line = each * (place + 1)
         name = words.field(group["source"], field)
-        x, y, side = (left, line - 0.5, "left") if width.narrow else (0.95, line + 0.5, "right")
+        x, y, side = (left, line - 0.5, "left") if width.narrow else (BEFORE, line + 0.5, "right")
         axes.text(x, y, name, ha=side, va="center", color=INK, fontsize="small")
         guess = None if one.guess is None else one.guess.get(field)
         baseline = None if one.baseline is None else one.baseline.get(field)

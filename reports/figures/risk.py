@@ -32,6 +32,7 @@ SHADES: Final[Mapping[Grade, str]] = {  # from light to dark, so that gray alone
     "very_high": "#8A94C2",
 }
 ROOM: Final = 0.72  # of the height of a cell for marks; its level stands below them
+WIDE: Final = {False: 1.0, True: 0.65}  # how wide a cell is beside its height, by narrow or not
 
 Where = Literal["outside lower left", "outside right upper"]
 Slot = tuple[int, str]  # the row of a threat, and which side of it: initial or adjusted
@@ -57,7 +58,7 @@ def risk_matrix(found: pl.DataFrame, width: Width) -> Figure:
     for across, impact in enumerate(LEVELS):
         for up, likelihood in enumerate(LEVELS):
             _cell(axes, across, up, risk(likelihood, impact))
-    spots = _spots(rows)
+    spots = _spots(rows, WIDE[width.narrow])
     for place, row in enumerate(rows):
         _threat(axes, row, spots[place, "adjusted"], spots.get((place, "initial")), width)
     levels = [WORDS[level].replace(" ", "\n") for level in LEVELS]
@@ -94,7 +95,7 @@ def _cell(axes: Axes, across: int, up: int, level: Grade) -> None:
     axes.text(across, up - 0.47, WORDS[level], color=style.INK, zorder=1, **below)
 
 
-def _spots(rows: Sequence[TableRow]) -> dict[Slot, tuple[float, float]]:
+def _spots(rows: Sequence[TableRow], wide: float) -> dict[Slot, tuple[float, float]]:
     """Where each mark stands: side by side in its cell, in the order of the threats."""
     cells = dict[tuple[int, int], list[Slot]]()
     for place, row in enumerate(rows):
@@ -105,7 +106,7 @@ def _spots(rows: Sequence[TableRow]) -> dict[Slot, tuple[float, float]]:
             cells.setdefault((across, up), []).append((place, side))
     spots = dict[Slot, tuple[float, float]]()
     for (across, up), slots in cells.items():
-        n_across = max(2, math.ceil(math.sqrt(len(slots) / ROOM)))
+        n_across = max(2, math.ceil(math.sqrt(wide * len(slots) / ROOM)))
         n_lines = max(2, -(-len(slots) // n_across))
         for number, slot in enumerate(slots):
             line, column = divmod(number, n_across)

@@ -42,7 +42,7 @@ class Urgency(IntEnum):
 URGENT = {
     Urgency.EXCEEDED: "at once",
     Urgency.BROKEN: "before anything else is read",
-    Urgency.NOTHING_HELPS: "nothing tried is shown to help",
+    Urgency.NOTHING_HELPS: "nothing tried is shown to hold it",
     Urgency.NONE_TRIED: "no defense was tried",
     Urgency.SOMETHING_HELPS: "a defense tried helps",
     Urgency.DEFENSE_HARMS: "only under a defense",

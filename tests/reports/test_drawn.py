@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
@@ -619,6 +621,18 @@ def test_marks_of_one_cell_stand_apart() -> None:
     places = [text.get_position() for text in axes.texts if text.get_zorder() == 5]
     assert len(set(places)) == len(places) == 28
     assert {cell(place) for place in places} == {("low", "high"), ("low", "low")}
+
+
+def test_marks_of_eight_threats_in_a_cell_do_not_overlap_on_a_phone() -> None:
+    row = (1, "a", "b", None, None, "moderate", "very_high")
+    crowd = pl.DataFrame([row] * 8, schema=risk.RISK, orient="row")
+    figure = risk.risk_matrix(crowd, PHONE)
+    (axes,) = figure.axes
+    marks = [line for line in axes.get_lines() if line.get_marker() == "o"]
+    at = [axes.transData.transform(line.get_xydata()[0]) * 72 / figure.dpi for line in marks]
+    apart = [math.dist(one, other) for one, other in itertools.combinations(at, 2)]
+    assert len(at) == 8
+    assert min(apart) >= marks[0].get_markersize()
 
 
 EMPTY: Final[dict[str, Callable[[Width], Figure]]] = {

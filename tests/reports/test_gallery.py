@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex
 from reports import page, sections
 from reports.figures import style
 from reports.figures.gallery import RIGHT, WRONG, gallery
+from reports.figures.layout import POINTS, RULER
 from sim.evidence import Recovered
 from tests.records import make_inversion, make_record
 
@@ -52,6 +53,27 @@ def test_fields_are_written_out_and_colored_by_what_is_right() -> None:
     assert left.get_title(loc="left") == "hospital_0, table inversion: not recovered\nno defense"
     unread = gallery(shown(UNREAD), style.PAGE).axes[0]
     assert [one.get_text() for one in unread.texts].count("none") == 2
+
+
+def test_a_long_value_does_not_touch_the_name_of_its_field() -> None:
+    one = ROW.model_copy(
+        update={
+            "truth": {
+                "a long depression of ST under exercise": "1",
+                "thallium": "reversible defect",
+            }
+        }
+    )
+    figure = gallery(shown(one, one), style.PAGE)
+    figure.set_dpi(POINTS)
+    of_one = figure.axes[0]
+    name, value = (
+        text.get_window_extent(RULER)
+        for wanted in ("thallium", "reversible defect")
+        for text in of_one.texts
+        if text.get_text() == wanted
+    )
+    assert value.x0 - name.x1 > 0.3 * value.height
 
 
 def test_images_are_drawn_as_images_in_their_own_range() -> None:

@@ -166,7 +166,7 @@ def test_where_no_defense_was_tried_a_step_states_it_and_gives_the_command_that_
     assert step.command == expected
     assert "defenses" not in step.command  # those that a comparison has by itself
     (after,) = steps.act(Seen(harmed(attack, ["none", "wall"])), {"command": command})
-    assert after.urgent == "nothing tried is shown to help"
+    assert after.urgent == "nothing tried is shown to hold it"
     assert after.command is None
     assert "No defense was run" not in after.text
 

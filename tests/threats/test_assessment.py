@@ -210,7 +210,10 @@ def test_a_mark_that_works_is_harm_though_no_auroc_changes() -> None:
             make_record(seed=seed, attack="backdoor", defense=label, backdoor=(success, 0.1)),
         )
     ]
-    row = row_of(assessed(records, design), "THR-BD")
+    found = assessed(records, design)
+    (on_stack,) = [one for one in found.statements if one.defense == "median"]
+    assert on_stack.text.endswith(" The largest rise was +80.0 points.")
+    row = row_of(found, "THR-BD")
     assert row.element == "records"
     assert row.adjusted is not None
     assert (row.adjusted.upper.impact, row.color) == ("very_high", "red")

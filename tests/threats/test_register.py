@@ -414,6 +414,17 @@ def test_a_threat_of_backdoors_is_stated_by_auroc_where_no_mark_was_measured() -
     assert "changed the AUROC" in row_of(grid("model_replacement"), "THR-MR", "krum").finding
 
 
+def test_many_records_are_written_with_a_comma() -> None:
+    read = make_inversion(600, 1200, attack="analytic_inversion")
+    records = [
+        make_record(seed=seed, attack=attack, inversion=read if attack != "none" else None)
+        for seed in range(3)
+        for attack in ("none", "analytic_inversion")
+    ]
+    text = row_of(records, "THR-GI", "none").finding
+    assert "recovered 1,800 of 3,600 attacked records" in text
+
+
 def test_recovered_records_are_summed_over_seeds_beside_the_undefended_count() -> None:
     records = grid("analytic_inversion", defense="secagg")
     assert (
