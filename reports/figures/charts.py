@@ -25,6 +25,9 @@ from sim.evidence.metrics import METRICS
 from sim.types import TableRow
 
 MOST_POINTS = 12  # defenses that the margin can name without a tangle
+POINT = 8.0  # points across
+RING = 4.0  # more for each point that is drawn above another one
+MOST_RINGS = 6
 
 
 @sized
@@ -88,7 +91,7 @@ def reconstruction(inversions: pl.DataFrame, width: Width, looks: Mapping[str, L
     rows = list(found.iter_rows(named=True))
     top = _highest_rate(rows)
     each = 0.36 if width.narrow else 0.3
-    inches = width.inches if width.narrow else 0.75 * width.inches
+    inches = width.inches if width.narrow else 0.7 * width.inches
     figure = style.new_figure(inches, width.high(1.2 + each * len(rows)))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
@@ -114,38 +117,46 @@ def leakage(inversions: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -
 
     ``inversions``: a frame of ``tables.inversions``; rows without a rate, or without a size of
     groups, are not drawn. A row of the attacker's view is a sum over so many records, on average.
-    Bars are exact 95 % intervals, colors are those of the defenses in ``reconstruction``.
+    Bars are exact 95 % intervals, colors are those of the defenses in ``reconstruction``. Points at
+    one place are rings around each other, the first the outermost.
     """
     found = inversions.drop_nulls(["rate", "summed"])
     if found.is_empty():
         return style.nothing(width)
     rows = list(found.iter_rows(named=True))
     top = _highest_rate(rows)
-    inches = width.inches if width.narrow else 0.75 * width.inches
+    inches = width.inches if width.narrow else 0.7 * width.inches
     figure = style.new_figure(inches, width.high(3.9 if width.narrow else 3.6))
     axes = figure.add_subplot()
-    named = set[str]()
-    for row in rows:
+    marks = dict[str, Line2D]()
+    for row, n_above in zip(rows, _points_above(rows), strict=True):
         bounds = (row["rate_low"], row["rate_high"])
         color = looks[row["defense"]][0]
-        lines = _bars(axes, row["summed"], row["rate"], None, bounds, color)
+        size = POINT + RING * min(n_above, MOST_RINGS)
+        lines = _bars(axes, row["summed"], row["rate"], None, bounds, color, size=size)
         style.mark(lines, row["attack"], row["defense"])
-        if row["defense"] not in named:
-            lines[-1].set_label(width.named(words.defense(row["defense"])))
-        named.add(row["defense"])
-    across = "Records summed in one row that the attacker saw (mean over rows)"
+        name = width.named(words.defense(row["defense"]))
+        marks.setdefault(row["defense"], _mark("o", color, name, markersize=POINT))
+    label = "Records summed in one row that the attacker saw (mean over rows)"
     axes.set_xscale("log", base=2)
     axes.set(
         ylim=(-0.04 * top, 1.04 * top),
-        xlabel=width.wrapped(across, 0.6),
+        xlabel=width.wrapped(label, 0.6),
         ylabel="Attacked records recovered",
     )
     axes.margins(x=0.15)
     style.guide(axes)
     axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
     _in_percent(axes.yaxis, width)
-    figure.legend(loc="outside lower center", ncols=2 if width.narrow else 3)
+    across = 2 if width.narrow else 3
+    figure.legend(handles=[*marks.values()], loc="outside lower center", ncols=across)
     return figure
+
+
+def _points_above(rows: Sequence[TableRow]) -> list[int]:
+    """How many points that are drawn later stand where the point of each row stands."""
+    places = [(row["summed"], row["rate"]) for row in rows]
+    return [places[number + 1 :].count(place) for number, place in enumerate(places)]
 
 
 def _highest_rate(rows: Sequence[TableRow]) -> float:
@@ -396,7 +407,7 @@ def _bars(
     up: Any,
     color: Any,
     marker: str = "o",
-    size: float = 8,
+    size: float = POINT,
 ) -> list[Line2D]:
     """A point with the intervals it has; one seed has none and gets none."""
     bar: dict[str, Any] = {"linewidth": 1.4, "alpha": 0.7, "solid_capstyle": "butt"}

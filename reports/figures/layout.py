@@ -31,6 +31,7 @@ OUTSIDE: Final[dict[str, Side]] = {  # the second word of a legend's place, afte
 }
 SHRUNK: Final = 0.75  # of a panel's former width or height
 MOST_PASSES: Final = 4
+FITTING: Final = 0.99  # of the size at which a text would just fit: widths are not quite linear
 POINTS: Final = 72  # dots an inch while a figure is measured: lengths are points
 
 
@@ -77,16 +78,44 @@ class Sheet(Figure):
         """Place panels and labels of axes; returns whether anything is left for the panels.
 
         Texts are measured beside the panels as they stood before, and again while one of these has
-        shrunk so much that texts at its end may reach beyond the figure.
+        shrunk so much that texts at its end may reach beyond the figure. Legends outside the panels
+        and titles of panels get smaller letters where they are too wide for their place.
         """
         self.set_dpi(POINTS)
+        for _, artist in self._outside:
+            if isinstance(artist, Legend):
+                self._fit_legend(artist)
         frame = self._frame()
         for _ in range(MOST_PASSES):
             shares = self._placed(frame)
             self.is_arranged = bool(shares)
             if min(shares, default=1.0) >= SHRUNK:
                 break
+        if self.is_arranged:
+            self._fit_titles()
         return self.is_arranged
+
+    def _fit_legend(self, legend: Legend) -> None:
+        """Give a legend that is wider than the figure smaller letters."""
+        most = self.bbox.width
+        for _ in range(MOST_PASSES):
+            width = legend.get_window_extent(RULER).width
+            if width <= most:
+                break
+            for text in legend.get_texts():
+                text.set_fontsize(FITTING * _points(text) * most / width)
+
+    def _fit_titles(self) -> None:
+        """Give a title that reaches into the next column, or beyond the figure, smaller letters."""
+        panels = [axes for axes in self.axes if axes.get_visible()]
+        starts = sorted({axes.bbox.x0 for axes in panels})
+        ends = dict(zip(starts, [*starts[1:], self.bbox.width], strict=True))
+        for axes in panels:
+            for title in _titles(axes):
+                most = ends[axes.bbox.x0] - APART["right"] - axes.bbox.x0
+                width = title.get_window_extent(RULER).width
+                if title.get_horizontalalignment() == "left" and width > most:
+                    title.set_fontsize(FITTING * _points(title) * most / width)
 
     def _placed(self, frame: dict[Side, float]) -> list[float]:
         """Place all panels; returns which shares of their lengths are left, none if nothing is."""
@@ -160,6 +189,17 @@ class _Panel(NamedTuple):
         for label in self.labels:
             label.place(width, height)
         return width / before.width, height / before.height
+
+
+def _points(text: Text) -> float:
+    """The size of a text's letters."""
+    return float(text.get_fontproperties().get_size_in_points())
+
+
+def _titles(axes: Axes) -> list[Text]:
+    """The titles of a panel that have a text."""
+    texts = [one for one in axes.get_children() if isinstance(one, Text) and one.get_text()]
+    return [one for one in texts if one not in axes.texts]
 
 
 def _measured(axes: Axes) -> _Panel:

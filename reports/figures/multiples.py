@@ -167,7 +167,7 @@ def detection(selected: pl.DataFrame, width: Width, by_chance: float) -> Figure:
     for axes, defense in zip(panels.flat, defenses, strict=False):
         axes.axvline(by_chance, color=style.SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
         _detection_panel(axes, selected.filter(pl.col("defense") == defense), attacks, width)
-        axes.set_title(width.named(words.defense(defense)), fontsize=_fitting(defense, width))
+        axes.set_title(width.named(words.defense(defense)))
     _finish(panels, len(defenses), "")
     figure.supxlabel("Share of hospitals", fontsize="medium")
     _legend_of_detection(figure, width)
@@ -224,7 +224,7 @@ def _effects_panel(
             span = (row["brier_low"], row["brier_high"])
             lines += axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, **_BUTT)
         style.mark(lines, defense=defense, hospital=row["hospital"])
-    axes.set_title(width.named(words.defense(defense)), fontsize=_fitting(defense, width))
+    axes.set_title(width.named(words.defense(defense)))
     _hospitals_down(axes, shown, width)
     axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 4))
 
@@ -246,11 +246,6 @@ def _down(axes: Axes, names: Sequence[str]) -> Sequence[Tick]:
     return axes.yaxis.get_major_ticks(len(names))
 
 
-def _fitting(name: str, width: Width) -> float:
-    """The size of a title that stays over its own panel."""
-    return width.size if width.narrow else min(width.size, 22.6 * width.size / len(name))
-
-
 def _scores_panel(
     axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str, width: Width
 ) -> None:
@@ -263,9 +258,7 @@ def _scores_panel(
         lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5, zorder=3)
         style.mark(lines, row["attack"], defense, row["hospital"])
     attack = words.attack(rows["attack"][0]) if len(rows) else "not defined"
-    title = f"{width.named(words.defense(defense))}\n{width.named(attack)}"
-    longest = max(title.split("\n"), key=len)
-    axes.set_title(title, fontsize=_fitting(longest, width))
+    axes.set_title(f"{width.named(words.defense(defense))}\n{width.named(attack)}")
     _hospitals_down(axes, shown, width)
     axes.xaxis.set_major_locator(MaxNLocator(3 if width.narrow else 4))
 

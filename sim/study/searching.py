@@ -1,4 +1,4 @@
-"""What attacks that search take beside the training of a run: processor seconds, by own counts.
+"""Processor seconds that attacks which search take beside the training of a run, by own counts.
 
 An attack states how often it computes something (``sim.types``: ``Searching``, ``Shadowing``,
 ``Trying``). How long that takes once is measured here, with the plan of the run.

@@ -496,6 +496,19 @@ def test_leakage_has_each_share_against_the_size_of_its_group(width: Width) -> N
     assert legend(figure) == ["no defense", "rule_a"]
 
 
+@every_width
+def test_defenses_at_one_place_of_leakage_are_rings_around_each_other(width: Width) -> None:
+    first = INVERSIONS.filter(defense="none")
+    both = pl.concat([first, first.with_columns(defense=pl.lit("rule_a"))])
+    figure = charts.leakage(both, width, LOOKS)
+    sizes = [
+        line.get_markersize() for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1
+    ]
+    assert sizes == [charts.POINT + charts.RING, charts.POINT]
+    (names,) = figure.legends
+    assert {line.get_markersize() for line in names.get_lines()} == {charts.POINT}
+
+
 def test_a_study_without_sizes_of_groups_has_no_figure_of_leakage() -> None:
     def names(rows: list[int]) -> set[str]:
         read = make_inversion(2, 8, attack="read", records_in_row=rows)

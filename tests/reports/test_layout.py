@@ -5,10 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 
 from reports.figures import labels
 from reports.figures.layout import RULER, Sheet
@@ -107,3 +109,50 @@ def test_names_are_cut_until_something_is_left_for_the_panels() -> None:
     assert figure.is_arranged
     assert axes.get_position().width > 0
     assert 10 < len(axes.get_yticklabels()[0].get_text()) < 50
+
+
+def test_titles_of_panels_side_by_side_stay_within_their_columns() -> None:
+    with rc_context(RC):
+        figure = Sheet(3.6, 2)
+        left, right = figure.subplots(1, 2)
+        left.set_title("a title that is wider than its panel\nshort")
+        right.set_title("another one that ends beyond the figure")
+        assert figure.arrange()
+        ends = (right.bbox.x0, figure.bbox.width)
+        for axes, end in zip((left, right), ends, strict=True):
+            (title,) = (one for one in axes.get_children() if is_title(one))
+            assert axes.bbox.x0 <= title.get_window_extent(RULER).x1 < end
+
+
+def test_a_title_that_has_room_keeps_its_size() -> None:
+    with rc_context(RC):
+        figure = Sheet(3.6, 2)
+        for axes in figure.subplots(1, 2):
+            axes.set_title("short")
+        assert figure.arrange()
+        sizes = {
+            one.get_fontsize()
+            for axes in figure.axes
+            for one in axes.get_children()
+            if is_title(one)
+        }
+    assert sizes == {RC["font.size"]}
+
+
+def is_title(artist: Artist) -> bool:
+    return isinstance(artist, Text) and bool(artist.get_text())
+
+
+def test_a_legend_beside_the_panels_is_no_wider_than_the_figure() -> None:
+    with rc_context(RC):
+        figure = Sheet(3.6, 3)
+        axes = figure.add_subplot()
+        for number in range(4):
+            axes.plot(
+                (0, 1), (0, number), label=f"a name that is longer than half a phone {number}"
+            )
+        legend = figure.legend(loc="outside lower center", ncols=2)
+        assert legend.get_window_extent(RULER).width > figure.bbox.width
+        assert figure.arrange()
+        box = legend.get_window_extent(RULER)
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
