@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,10 @@ def search_minutes(values: Node) -> float:
 
     Raises ``InputError`` for what is no number of minutes.
     """
-    minutes = values["search"]["minutes"]
+    stated = values["search"]
+    if not isinstance(stated, Mapping):
+        raise InputError("search", stated, "expected search.minutes=NUMBER")
+    minutes = stated["minutes"]
     number(0, MOST_MINUTES, minutes=minutes)
     return float(minutes)
 

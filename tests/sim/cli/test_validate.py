@@ -267,6 +267,8 @@ WRONG = {
     "validate consortium=heart4_open training.rounds=x": "federation.training.rounds=x: expected",
     "validate consortium=heart4_open search.minutes=x": "minutes=x: expected a number",
     "validate consortium=heart4_open search.minutes=-1": "minutes=-1: expected a number",
+    "validate consortium=heart4_open search=5": "search=5: expected search.minutes=NUMBER",
+    "validate consortium=heart4_open search=null": "search=None: expected search.minutes=NUMBER",
     "validate consortium=heart4_open seeds=0": "seeds=0: expected how many",
     "validate consortium=heart4_open workers=0": "workers=0: expected auto or",
     "validate consortium=heart4_open --nope": "flags=--nope: unrecognized",
