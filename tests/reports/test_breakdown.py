@@ -383,7 +383,7 @@ def test_page_shows_breakdown_points_limits_and_which_number_it_is_about(tmp_pat
 def found(**breaks):
     """Sentences for defenses that break down at the given numbers, or not at all."""
     losses = {
-        name: {n: (0.5 + 0.01 * n, 0.5) if at and n >= at else (0.9, 0.9) for n in (1, 2, 3)}
+        name: {n: (0.5 + 0.01 * n, 0.5, 0.5) if at and n >= at else (0.9,) * 3 for n in (1, 2, 3)}
         for name, at in breaks.items()
     }
     return breakdown.found(

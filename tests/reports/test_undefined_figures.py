@@ -72,15 +72,17 @@ def test_explain_states_what_epsilon_does_not_cover(
         assert topic in shown
 
 
-def test_a_threat_row_leaves_out_seeds_without_an_auroc_and_states_it() -> None:
+def test_a_threat_row_states_seeds_without_an_auroc_and_shows_no_harmlessness_beside_them() -> None:
     (row,) = [
         row
         for row in rows_of([*undefined(), *undefined((1,), attack="sign_flip")], "THR-BYZ")
         if row.runs
     ]
-    assert row.status == "inconclusive"
-    assert "2 seeds with both controls, 3 needed" in row.reason
-    assert "no AUROC in the run or its control for seed 1" in row.reason
+    assert row.shown == "not_decided"
+    assert "0 of 2 seeds lost 0.05 or more" in row.finding
+    assert (
+        "no AUROC in 1 seed more: whether it does harm is not decided with 3 seeds" in row.finding
+    )
 
 
 def rendered(what: Any) -> str:

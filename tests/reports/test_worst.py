@@ -39,7 +39,11 @@ def test_the_attack_named_has_the_lowest_mean_of_what_is_found_and_all_are_count
     assert (row["utility"], row["auroc"], row["sensitivity"]) == pytest.approx((0.85, -0.21, -0.15))
     # -0.15 ± 12.706205 * 0.15, cut to the range
     assert (row["sensitivity_low"], row["sensitivity_high"]) == (-1, 1)
-    assert (row["n_fewer"], row["n_large"], row["n_open"]) == (1, 1, 1)  # ipm; fang; alie
+    assert (row["n_fewer"], row["n_large"], row["n_open"]) == (
+        1,
+        1,
+        2,
+    )  # ipm; fang; alie, ipm
     assert (row["verdict"], row["n_lost"], row["n"]) == ("not decided", 1, 2)
     assert row["single"] == pytest.approx(-0.4)  # alie, seed 0
 
@@ -52,7 +56,7 @@ def test_a_change_is_bold_where_its_interval_does_not_hold_zero() -> None:
     text = plain(worst.markdown(worst.worst(study()[:4]), 0.05))
     assert text.endswith(
         "| `krum` | 0.850 | `ipm` | **-0.020 (-0.020 to -0.020)** | 0 of 2 | **-0.095 (-0.159 to"
-        " -0.031)** | 1 | 0 | 0 | -0.020 |"
+        " -0.031)** | 1 | 0 | 1 | -0.020 |"
     )
     assert "| -0.210 (-1.000 to +0.785) | 1 of 2 |" in plain(
         worst.markdown(worst.worst(study()), 0.05)
@@ -75,7 +79,7 @@ def test_the_figure_of_all_changes_is_drawn_from_evidence_as_a_small_file(tmp_pa
 def test_the_figure_names_the_worst_attack_first_and_prints_hundredths() -> None:
     axes = draw_changes.changes(study()).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["alie", "fang", "ipm"]
-    assert [plain(text.get_text()) for text in axes.texts] == ["-2", "-21?", "-7"]
+    assert [plain(text.get_text()) for text in axes.texts] == ["-2?", "-21?", "-7"]
     assert [text.get_weight() for text in axes.texts] == ["bold", "normal", "bold"]
 
 
