@@ -102,7 +102,7 @@ help:  ## list the targets
 	touch $@
 
 .venv/.mutants: $(PINS) | .venv/.dev
-	$(INSTALL) --editable '.[dev,mutants]'
+	$(INSTALL) --editable '.[dev,art,mutants]'
 	touch $@
 
 .venv/.docs: $(PINS) | .venv/.run

@@ -40,7 +40,7 @@ def environment() -> Environment:
 
 
 def _value(value: object) -> object:
-    """What a template shows of a value: a text is shown safely, and kept apart from words."""
+    """What a template shows of a value: a text is shown safely, marked as no word of the page."""
     if type(value) is not str or not value:
         return value
     return safe.guarded(str(safe.shown(value)))
@@ -65,8 +65,8 @@ def _named(title: str, name: str, mark: str) -> Markup:
     shown = escape(_value(title + mark))
     if name in (title, NONE):
         return shown
-    whole = ' class="whole"' if len(name) <= WHOLE else ""
-    typed = Markup(f'<span class="iv"><code data-key="{{0}}"{whole}>{{1}}</code></span>')
+    whole = 'class="whole" ' if len(name) <= WHOLE else ""
+    typed = Markup(f'<span class="iv"><code {whole}data-key="{{0}}">{{1}}</code></span>')
     return shown + typed.format(safe.shown(name), _value(name))
 
 

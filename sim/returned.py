@@ -7,6 +7,7 @@ finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Guess, Isolated, Members, Records, Schema, Stateful, View
+from sim.types import Guess, Isolated, Look, Members, Records, Schema, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -105,6 +106,24 @@ def scores(plugin: object, value: object, shape: tuple[int, int]) -> NDArray[np.
     if not np.isfinite(found).all():
         raise wrong(plugin, "scores that are not finite", "finite ones")
     return found
+
+
+def amount(plugin: object, value: object) -> float:
+    """A finite number of at least 0."""
+    if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value < math.inf:
+        raise wrong(plugin, described(value), "a finite number of at least 0")
+    return float(value)
+
+
+def looks(plugin: object, value: object) -> Sequence[Look]:
+    """The computations of an attack that searches, each part in whole numbers of at least 1."""
+    if not isinstance(value, list | tuple):
+        raise wrong(plugin, described(value), "a list of Look")
+    for look in value:
+        parts = instance(plugin, look, Look)
+        if not all(isinstance(part, int | np.integer) and part >= 1 for part in parts):
+            raise wrong(plugin, described(tuple(look)), "a Look of whole numbers of at least 1")
+    return value
 
 
 def with_state(plugin: Stateful[object, object, object], value: object) -> tuple[object, object]:

@@ -35,7 +35,12 @@ MOST: Final = 300  # characters of a sentence
 PARTS: Final = ("steps", "aggregator", "secagg", "dp", "server_optimizer", "hardening")
 GROUPS: Final = ("attack", "defense", *PARTS, "consortium", "model")
 HEAD: Final = re.compile(r"# (title|plain): (.*\S)")
-# Letters of other scripts that look like those of ASCII (confusables.txt of Unicode's TR 39)
+# Other letters that look like those of ASCII (confusables.txt of Unicode's TR 39)
+LATIN: Final = {
+    "SMALL LETTER DOTLESS I": "i", "SMALL LETTER ALPHA": "a", "SMALL LETTER SCRIPT G": "g",
+    "SMALL LETTER DOTLESS J": "j", "SMALL LETTER IOTA": "i",
+    **{f"LETTER SMALL CAPITAL {key}": key.lower() for key in "ABCDEGHIJKLMNOPRTUVWYZ"},
+}  # fmt: skip
 CYRILLIC: Final = {
     "A": "a", "VE": "b", "IE": "e", "DZE": "s", "BYELORUSSIAN-UKRAINIAN I": "i", "JE": "j",
     "KA": "k", "EM": "m", "EN": "h", "O": "o", "ER": "p", "ES": "c", "TE": "t", "U": "y",
@@ -51,6 +56,7 @@ LOOKS_LIKE: Final = {
         for key, sign in CYRILLIC.items()
     },
     **{ord(unicodedata.lookup(f"GREEK SMALL LETTER {key}")): sign for key, sign in GREEK.items()},
+    **{ord(unicodedata.lookup(f"LATIN {key}")): sign for key, sign in LATIN.items()},
 }
 ALIKE: Final = str.maketrans("01i", "oll")  # signs of ASCII that fonts hardly tell apart
 # Scripts that are written within one word, as the names of their letters begin
@@ -217,7 +223,7 @@ def _taken() -> dict[str, str]:
 
 def _letters(title: str) -> str:
     """A title without what a reader hardly sees: case, spaces, signs, forms of letters, and
-    letters of other scripts that look like those of ASCII.
+    letters that look like those of ASCII.
     """
     plain = unicodedata.normalize("NFKD", title).casefold().translate(LOOKS_LIKE).translate(ALIKE)
     return "".join(filter(str.isalnum, plain)).replace("rn", "m")

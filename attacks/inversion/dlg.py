@@ -59,7 +59,7 @@ class DLG:
         ]
 
     def looks(self, rows: Sequence[tuple[int, int]]) -> list[Look]:
-        """How much is searched behind rows of so many records and hospitals, at most."""
+        """The amount that is searched behind rows of so many records and hospitals, at most."""
         return [Look(1, n, k, self.evaluations) for n, k in searched(rows)]
 
     def _found(self, search: Search, rng: np.random.Generator) -> Guess:

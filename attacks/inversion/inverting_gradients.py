@@ -73,7 +73,7 @@ class InvertingGradients:
         return guesses
 
     def looks(self, rows: Sequence[tuple[int, int]]) -> list[Look]:
-        """How much is searched behind rows of so many records and hospitals."""
+        """The amount that is searched behind rows of so many records and hospitals."""
         known = searched(rows)
         return [
             Look(len(at) * self.restarts, *known[at[0]], self.iterations + 1)

@@ -99,7 +99,7 @@ class TabLeak:
         ]
 
     def looks(self, rows: Sequence[tuple[int, int]]) -> list[Look]:
-        """How much is searched behind rows of so many records and hospitals."""
+        """The amount that is searched behind rows of so many records and hospitals."""
         found = searched(rows, self.most_records)
         each = ((self.ensemble, self.iterations + 1), (1, self.refinements))
         return [Look(tries, n, k, times) for n, k in found for tries, times in each if times]

@@ -29,12 +29,18 @@ def figure(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """A rate as a percentage; never rounded to 0 or 100 when it is not."""
+    """A rate as a percentage; never rounded to 0 or 100 when it is not.
+
+    >>> share(0.125), share(0.9995)
+    ('13 %', 'over 99.9 %')
+    """
     if value is None:
         return NONE
-    percent = 100 * value
-    if 0 < percent < 0.05 or 99.95 < percent < 100:
-        return "under 0.1 %" if percent < 1 else "over 99.9 %"
+    percent = 100 * value + 0  # no minus on zero
+    if 0 < percent < 0.05:
+        return "under 0.1 %"
+    if percent < 100 and half_up(percent, ".1f") == "100.0":
+        return "over 99.9 %"
     if percent < 9.95:
         text = half_up(percent, ".2g")
         return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"

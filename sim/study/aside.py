@@ -15,7 +15,6 @@ from sim.study.processes import PROCESSES, is_warm
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Asked = tuple[Any, Any]  # the values of a call, and its named ones
 ENDED = "a process was ended from outside, perhaps for lack of memory; finished runs are stored"
 
 
@@ -54,7 +53,7 @@ class Shared(Generic[P, T]):
         """``other``: the way to the other process, which does one call at a time."""
         self._call = call
         self._other = other
-        self._waiting = deque[Asked]()
+        self._waiting = deque[tuple[Any, Any]]()  # the values of a call, and its named ones
         self._first = list[T]()
         self._is_busy = False
 

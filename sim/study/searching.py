@@ -1,4 +1,4 @@
-"""What attacks that search take beside the training of a run: processor seconds, by own counts.
+"""Processor seconds that attacks which search take beside the training of a run, by own counts.
 
 An attack states how often it computes something (``sim.types``: ``Searching``, ``Shadowing``,
 ``Trying``). How long that takes once is measured here, with the plan of the run.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sim import returned
 from sim.devices import one_thread
 from sim.errors import RefusedError
 from sim.seeds import stream
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TWICE: Final = 2  # an inversion reads the updates, and shuffled ones
 TIMES: Final = 5  # that something is timed, but for the first time
 LONGEST_TIMED: Final = 0.3  # seconds, after which it is not timed again
+MOST_TIMED: Final = 256  # records in the tries of a look that are timed
 TOGETHER: Final = 64  # hospitals that train in the batches whose time is taken
 
 
@@ -45,11 +47,13 @@ def seconds(experiment: Experiment) -> float:
     total = 0.0
     for attack in experiment.attack_plan.attacks.values():
         if isinstance(attack, Searching):
-            total += TWICE * sum(here.look(one) for one in attack.looks(here.rows))
+            looks = returned.looks(attack, attack.looks(here.rows))
+            total += TWICE * sum(here.look(one) for one in looks)
         if isinstance(attack, Shadowing):
-            total += attack.trainings(rounds, len(plan.hospitals)) * here.federation
+            trainings = attack.trainings(rounds, len(plan.hospitals))
+            total += returned.amount(attack, trainings) * here.federation
         if isinstance(attack, Trying):
-            total += attack.tries * rounds * here.aggregation
+            total += returned.amount(attack, attack.tries) * rounds * here.aggregation
     return total
 
 
@@ -99,13 +103,17 @@ class _Here:
         return [(n, int(n_hospitals)) for n, n_hospitals in pairs if n is not None]
 
     def look(self, look: Look) -> float:
-        """Seconds of all the updates that are computed to search behind rows."""
+        """Seconds of all the updates that are computed to search behind rows.
+
+        Of many tries some are timed, for all of them may take gigabytes.
+        """
         seen = self.observation
         assert seen is not None
         assert seen.training is not None
         training = seen.training
         rng = stream(0, "explain", "look")
-        shape = (look.n_tries, look.n_records)
+        n_timed = min(look.n_tries, max(1, MOST_TIMED // look.n_records))
+        shape = (n_timed, look.n_records)
         features = rng.normal(size=(*shape, seen.schema.n_features))
         labels = rng.integers(2, size=shape).astype(np.float64)
 
@@ -115,7 +123,7 @@ class _Here:
             pull_back(updates / np.maximum(length, 1e-30))
             np.exp(-features) * np.sign(features)  # about what a step of Adam makes of records
 
-        return look.evaluations * _timed(once)
+        return look.evaluations * look.n_tries / n_timed * _timed(once)
 
     @cached_property
     def federation(self) -> float:

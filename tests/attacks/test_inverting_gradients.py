@@ -10,7 +10,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from attacks._shared.matching import cosine
+from attacks._shared.matching import Mismatch, Search, cosine
 from attacks.inversion.inverting_gradients import InvertingGradients, rising
 from sim.errors import InputError
 from sim.evidence import ImageScores
@@ -80,6 +80,18 @@ def test_rows_are_searched_together_as_each_is_alone() -> None:
     for guess in guesses:
         assert scores(SCHEMA, made.features, guess).is_recovered == [True]
     assert len({guess.records.tobytes() for guess in guesses}) == 2  # of other first records
+
+
+def test_what_the_update_does_not_tell_stays_as_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: Search, features: np.ndarray, labels: np.ndarray, __: Mismatch) -> tuple:
+        return np.zeros(len(features)), np.zeros_like(features), np.zeros_like(labels)
+
+    monkeypatch.setattr(Search, "mismatch", nothing)
+    seen = small(1).seen
+    (one,), (many,) = (
+        replace(SHORT, iterations=n, variation=0.0)(seen, stream(0, "inverting")) for n in (1, 50)
+    )
+    np.testing.assert_array_equal(one.records, many.records)
 
 
 def test_noise_as_long_as_the_update_stops_it() -> None:

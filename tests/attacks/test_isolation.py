@@ -118,6 +118,9 @@ def test_groups_drawn_anew_give_single_updates_and_groups_that_stay_do_not() -> 
     for round_ in range(1, 9):
         found = works_out(fixed(pooled("ab", "cd", round_=round_), stream(0, "attack")))
     assert found.keys() == {"ab", "cd"}
+    for first, second in ("ab", "cd"):
+        mean = (ROUND[first] + ROUND[second]) / 2
+        np.testing.assert_allclose(found[first + second], mean, rtol=1e-5)
 
 
 def test_a_colluder_in_a_group_of_two_gives_away_the_other() -> None:

@@ -327,7 +327,7 @@ def test_rmia_ranks_a_record_by_its_gain_over_the_reference_models() -> None:
 def test_the_cosine_is_that_of_the_step_that_a_record_asks_for() -> None:
     question = asked([[1, 0], [0, 1], [1, 1], [3, 0]], [1, 1, 0, 1])
     weights = np.zeros(2)
-    rows = np.array([[1.0, 0.0], [0.0, -1.0]], np.float32)
+    rows = np.array([[2.0, 0.0], [0.0, -0.5]], np.float32)
     found = cosines(Toy(weights[None]), weights, rows, question.records)
     half = np.sqrt(0.5)
     np.testing.assert_allclose(found, [[1, 0, -half, 1], [0, -1, half, 0]], atol=1e-7)

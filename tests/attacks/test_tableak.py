@@ -177,6 +177,12 @@ def test_nothing_is_guessed_among_too_many_records_nor_where_they_are_images() -
         TabLeak(most_records=65)
 
 
+@pytest.mark.parametrize("key", ["lr", "bound"])
+def test_a_step_or_a_bound_of_no_length_is_refused(key: str) -> None:
+    with pytest.raises(InputError, match=rf"^{key}=0: expected"):
+        TabLeak(**{key: 0})
+
+
 SCHEMA = TableSchema(
     (
         Field("level", "categorical", (3, 1, 5), ("a", "b", "c")),

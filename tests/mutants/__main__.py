@@ -23,26 +23,19 @@ import json
 import os
 import queue
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutants import plugin
 from tests.mutants.changes import Mutant, sample
-from tests.mutants.recording import (
-    Recording,
-    command,
-    copy,
-    environment,
-    file_of,
-    record,
-)
+from tests.mutants.forking import Forker
+from tests.mutants.recording import Recording, copy, environment, file_of, record, words
 
 ROOT = Path(__file__).parents[2]
 MUTATED = ("aggregators", "attacks", "sim/evidence", "sim/federation", "threats")
@@ -53,7 +46,7 @@ LEAST = 0.9  # share of the sample that must be killed
 FIRST = 5.0  # seconds of the tests that are tried first, and
 FIRST_FILES = 4  # the most files that they come from: most mutants die here
 BUDGET = 120.0  # normal seconds of all tests that are tried on one mutant
-PATIENCE = (60.0, 8.0)  # a timeout: so many seconds, and so many times the normal ones
+PATIENCE = (60.0, 8.0)  # with a test: so many seconds, and so many times its file's longest
 OUTCOMES = ("killed", "timeout", "survived", "no tests")
 TRIED = "tried.jsonl"  # in the folder of records: a line for each attempt
 NO_TESTS_COLLECTED = 5  # pytest's exit code
@@ -66,7 +59,7 @@ class Tried:
     mutant: Mutant
     outcome: str
     seconds: float
-    by: str  # the test that failed
+    by: str  # the test that failed, or that was running
 
     @property
     def is_killed(self) -> bool:
@@ -129,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="record these tests (files or folders), in addition to what is recorded",
     )
     parser.add_argument(
-        "--again", action="store_true", help="try those again that no test killed in earlier calls"
+        "--again", action="store_true", help="try those again that survived in earlier calls"
     )
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -150,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"Recorded the tests in {time.monotonic() - started:.0f} s.", flush=True)
         found = earlier(records / TRIED, mutants)
         if given.again:
-            found = {name: tried for name, tried in found.items() if tried.outcome == "killed"}
+            found = {name: tried for name, tried in found.items() if tried.is_killed}
         new = [mutant for mutant in mutants if digest(mutant) not in found]
         print(f"{len(mutants) - len(new)} were tried in earlier calls.", flush=True)
         recording = Recording.read(records, trees[0])
@@ -166,16 +159,14 @@ def try_all(
     mutants: Sequence[Mutant], recording: Recording, trees: Sequence[Path], budget: float
 ) -> Iterator[Tried]:
     """What became of each mutant, each tree trying one at a time."""
-    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
-    for tree in trees:
-        free.put(tree)
+    free: queue.SimpleQueue[Forker] = queue.SimpleQueue()
 
     def one(mutant: Mutant) -> Tried:
-        tree = free.get()
+        forker = free.get()
         try:
-            tried = attempt(mutant, recording, tree, budget)
+            tried = attempt(mutant, recording, forker, budget)
         finally:
-            free.put(tree)
+            free.put(forker)
         where = f"{mutant.path}:{mutant.line}"
         print(
             f"{tried.outcome:9}{tried.seconds:6.1f} s  {where}  {mutant.change}  {tried.by}",
@@ -183,27 +174,55 @@ def try_all(
         )
         return tried
 
-    with ThreadPoolExecutor(len(trees)) as pool:
+    with ThreadPoolExecutor(len(trees)) as pool, contextlib.ExitStack() as closed:
+        for tree in trees:
+            free.put(closed.enter_context(contextlib.closing(Forker(tree, environment(tree)))))
         yield from pool.map(one, mutants)
 
 
-def attempt(mutant: Mutant, recording: Recording, tree: Path, budget: float) -> Tried:
-    """Change the tree, run the tests that could notice, and change it back."""
+def attempt(mutant: Mutant, recording: Recording, forker: Forker, budget: float) -> Tried:
+    """Change the tree, run the tests that could notice, and change it back.
+
+    A test that fails, or does not end, on the unchanged code too has noticed nothing: it is left
+    out, and the others are tried again.
+    """
     started = time.monotonic()
-    first, rest = chosen(recording.tests(mutant), recording, budget)
-    path = tree / mutant.path
+    names = recording.tests(mutant)
     outcome, by = "no tests", ""
+    while names:
+        with _changed(forker.tree / mutant.path, mutant):
+            outcome, by = _first_to_notice(chosen(names, recording, budget), recording, forker)
+        if by not in names or run(forker, [by], recording)[0] == "survived":
+            break
+        print(f"         fails without a mutant: {by}", flush=True)
+        names.remove(by)
+        outcome, by = "no tests", ""
+    return Tried(mutant, outcome, time.monotonic() - started, by)
+
+
+def _first_to_notice(
+    parts: Iterable[list[str]], recording: Recording, forker: Forker
+) -> tuple[str, str]:
+    outcome, by = "no tests", ""
+    for tests in filter(None, parts):
+        outcome, by = run(forker, tests, recording)
+        if outcome != "survived":
+            break
+    return outcome, by
+
+
+def patience(name: str, recording: Recording) -> float:
+    """After how many seconds a test takes too long: it may compute what others share."""
+    return PATIENCE[0] + PATIENCE[1] * recording.longest[file_of(name)]
+
+
+@contextlib.contextmanager
+def _changed(path: Path, mutant: Mutant) -> Iterator[None]:
     _write(path, mutant.mutated)
     try:
-        for tests in filter(None, (first, rest)):
-            seconds = sum(recording.seconds[name] for name in tests)
-            seconds += sum(recording.longest[file] for file in {file_of(name) for name in tests})
-            outcome, by = run(tree, tests, PATIENCE[0] + PATIENCE[1] * seconds)
-            if outcome != "survived":
-                break
+        yield
     finally:
         _write(path, mutant.source)
-    return Tried(mutant, outcome, time.monotonic() - started, by)
 
 
 def _write(path: Path, source: str) -> None:
@@ -240,35 +259,27 @@ def chosen(
     return first, rest
 
 
-def run(tree: Path, tests: list[str], limit: float) -> tuple[str, str]:
+def run(forker: Forker, tests: Sequence[str], recording: Recording) -> tuple[str, str]:
     """Run tests in a tree until one fails: the outcome, and the test or how pytest ended."""
-    with tempfile.TemporaryDirectory(dir=tree.parent) as folder:
-        names = Path(folder) / "tests.json"
-        names.write_text(json.dumps(tests))
+    limits = {name: patience(name, recording) for name in tests}
+    with tempfile.TemporaryDirectory(dir=forker.tree.parent) as folder:
+        path = Path(folder) / "tests.json"
+        path.write_text(json.dumps(limits))
         files = sorted({file_of(name) for name in tests})
-        process = subprocess.Popen(
-            command("-x", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={folder}/tmp", *files),
-            cwd=tree,
-            env=environment(tree, **{plugin.TESTS: str(names)}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+        code = forker.run(
+            words("-x", "--tb=no", "-p", "no:cacheprovider", f"--basetemp={folder}/tmp", *files),
+            {plugin.TESTS: str(path)},
+            Path(folder) / "output.txt",
         )
-        try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            return "timeout", f"after {limit:.0f} s"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if process.returncode == 0:
+        last = path.with_suffix(plugin.LAST)
+        by = last.read_text() if last.exists() else f"pytest ended with {code}"
+    if code == -signal.SIGALRM:
+        return "timeout", by
+    if code == 0:
         return "survived", ""
-    if process.returncode == NO_TESTS_COLLECTED:
+    if code == NO_TESTS_COLLECTED:
         return "no tests", "none of the recorded names is left"
-    failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return "killed", failed[0] if failed else f"pytest exited with {process.returncode}"
+    return "killed", by
 
 
 def show(tried: Sequence[Tried]) -> int:

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from cosmic_ray.ast import Visitor, get_ast
 from cosmic_ray.mutating import mutate_code
-from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
 
 # Changes that somebody could have written by mistake. Others of Cosmic Ray's, as `a << b` for
@@ -75,15 +75,14 @@ def _joined(lines: Iterable[str]) -> str:
     return re.sub(r"(?<=[(\[{ ]) +", "", " ".join(line.strip() for line in lines))
 
 
-class _Positions(Visitor):
-    """The places of one operator, in the order in which Cosmic Ray counts them."""
+class _Nodes(Visitor):
+    """All nodes, in the order in which Cosmic Ray asks an operator for its places in each."""
 
-    def __init__(self, operator: Operator) -> None:
-        self.operator = operator
-        self.found: list[Position] = []
+    def __init__(self) -> None:
+        self.found: list[object] = []
 
     def visit(self, node: object) -> object:
-        self.found.extend(self.operator.mutation_positions(node))
+        self.found.append(node)
         return node
 
 
@@ -92,13 +91,14 @@ def places(path: str, source: str) -> dict[Place, list[tuple[str, int]]]:
     unseen = list(_never_run(ast.parse(source)))
     lines = source.split("\n")
     nth: Counter[str] = Counter()
-    tree = get_ast(source)
+    nodes = _Nodes()
+    nodes.walk(get_ast(source))
     at: dict[Position, list[tuple[str, int]]] = {}
     for name in operator_names():
         if NEAR.fullmatch(name):
-            positions = _Positions(get_operator(name)())
-            positions.walk(tree)
-            for occurrence, position in enumerate(positions.found):
+            places_in = get_operator(name)().mutation_positions
+            positions = chain.from_iterable(map(places_in, nodes.found))
+            for occurrence, position in enumerate(positions):
                 if not any(start <= position[0] < end for start, end in unseen):
                     at.setdefault(position, []).append((name, occurrence))
     found = {}

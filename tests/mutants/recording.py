@@ -9,13 +9,14 @@ never too high. Tests that fail while they are recorded are left out.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,14 +25,18 @@ from coverage import CoverageData
 
 from tests.mutants import plugin
 from tests.mutants.changes import Mutant
+from tests.mutants.forking import Forker
+from tests.mutants.imports import PACKAGES, imported, parsed
 
-PACKAGES = ("aggregators", "attacks", "clients", "reports", "sim", "threats")
 READERS = (  # tests that look at code or at what was built of it, and run none
     "tests/whole/test_frozen.py",
     "tests/whole/test_seams.py",
     "tests/whole/test_every_plugin.py::test_the_year_of_the_paper",
     "tests/whole/test_every_plugin.py::test_yaml_states",
 )
+ELSEWHERE = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")  # where compiled code would go
+COVERAGE = "COVERAGE_PROCESS_START"  # coverage's own variable: a file with its settings
+AT_ONCE = 4  # files of tests that one process records
 RC = """\
 [run]
 source_pkgs = {packages}
@@ -57,46 +62,41 @@ def copy(root: Path, to: Path) -> None:
             shutil.copy2(root / name, to / name)
 
 
-def command(*words: str) -> list[str]:
-    """A call of pytest with this package's plug-in."""
-    return [sys.executable, "-m", "pytest", "-q", "-p", "tests.mutants.plugin", *words]
+def words(*more: str) -> list[str]:
+    """Arguments of a pytest that has this package's plug-in."""
+    return ["-q", "-p", "tests.mutants.plugin", *more]
 
 
 def environment(tree: Path, **more: str) -> dict[str, str]:
-    """The environment of a pytest that runs in a copy of the tree, on one core."""
+    """The environment of a pytest that runs in a copy of the tree, on one core. What it compiled
+    stays beside the code, whatever the caller's environment: else each would compile all of it.
+    """
     one_core = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **one_core, "PYTHONPATH": str(tree), **more}
+    others = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return {**others, **one_core, "PYTHONPATH": str(tree), **more}
 
 
-def record(trees: list[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
-    """Run tests in the trees, copies of one, whose files are dealt among them, and leave the
-    records beside those that the folder has.
+def record(trees: Sequence[Path], folder: Path, tests: Sequence[str] = ("tests",)) -> None:
+    """Run tests in the trees, copies of one, each the next few files when it is free, and leave
+    the records beside those that the folder has.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    rc = folder / "settings.ini"
+    packages = ",".join(PACKAGES)
+    rc.write_text(RC.format(packages=packages, data=folder / "coverage", context=plugin.CONTEXT))
     files = list(_test_files(trees[0], tests))
-    running = []
-    n_earlier = len(list(folder.glob("tests*.json")))
-    for i, tree in enumerate(trees, start=n_earlier):
-        rc = folder / f"coverage{i}.ini"
-        rc.write_text(
-            RC.format(packages=",".join(PACKAGES), data=folder / "coverage", context=plugin.CONTEXT)
-        )
-        more = {
-            "COVERAGE_PROCESS_START": str(rc),
-            plugin.RECORD: str(folder / f"tests{i}.json"),
-        }
-        with open(folder / f"log{i}.txt", "w") as log:
-            running.append(
-                subprocess.Popen(
-                    command("--tb=line", *files[i - n_earlier :: len(trees)]),
-                    cwd=tree,
-                    env=environment(tree, **more),
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
-    for process in running:
-        process.wait()
+    parts = enumerate(files[i : i + AT_ONCE] for i in range(0, len(files), AT_ONCE))
+
+    def one(tree: Path) -> None:
+        with contextlib.closing(Forker(tree, environment(tree))) as forker:
+            for i, part in iter(lambda: next(parts, None), None):
+                name = f"{os.getpid()}-{i}"  # also where two calls record at once
+                more = {COVERAGE: str(rc), plugin.RECORD: str(folder / f"tests{name}.json")}
+                forker.run(words("--tb=line", *part), more, folder / f"log{name}.txt")
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        for _ in pool.map(one, trees):
+            pass
 
 
 def _test_files(tree: Path, paths: Sequence[str]) -> Iterator[str]:
@@ -168,29 +168,18 @@ class Recording:
     def _importers(self) -> dict[str, list[str]]:
         """The files that import each file, or a package that it stands in."""
         found = defaultdict(list)
-        for package in PACKAGES:
-            for path in sorted((self.root / package).rglob("*.py")):
-                importer = str(path.relative_to(self.root))
-                for name in set(_imported(ast.parse(path.read_text()))):
-                    stem = name.replace(".", "/")
-                    for one in (f"{stem}.py", f"{stem}/__init__.py"):
-                        if (self.root / one).is_file():
-                            found[one].append(importer)
+        for importer, tree in parsed(self.root):
+            for name in set(imported(ast.walk(tree))):
+                stem = name.replace(".", "/")
+                for one in (f"{stem}.py", f"{stem}/__init__.py"):
+                    if (self.root / one).is_file():
+                        found[one].append(importer)
         return dict(found)
 
 
 def file_of(name: str) -> str:
     """The file of a test."""
     return name.partition("::")[0]
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _statement(mutant: Mutant) -> tuple[int, int, bool]:

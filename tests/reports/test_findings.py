@@ -229,6 +229,9 @@ SHARES = {
     1.0: "100 %",
     0.0001: "under 0.1 %",
     0.9999: "over 99.9 %",
+    0.9995: "over 99.9 %",
+    0.9994: "99.9 %",
+    0.0005: "0.05 %",
     0.0146: "1.5 %",
     0.999: "99.9 %",
     0.376: "38 %",
@@ -237,12 +240,19 @@ SHARES = {
     1 / 16: "6.3 %",
     0.0049: "0.49 %",
     3 / 99: "3 %",
+    0.99949999999999994: "over 99.9 %",  # which floats make of 0.9995
+    1 - 2**-53: "over 99.9 %",
+    5e-324: "under 0.1 %",
 }
 
 
 @pytest.mark.parametrize(("value", "shown"), [(None, words.NONE), *SHARES.items()])
 def test_shares_are_never_rounded_to_none_or_all(value, shown):
     assert words.share(value) == shown
+
+
+def test_no_share_has_a_minus_on_zero():
+    assert words.share(-0.0) == "0 %"
 
 
 def test_halves_are_rounded_away_from_zero_in_every_figure():

@@ -87,7 +87,7 @@ def rows(markup: str, name: str) -> list[list[str]]:
     """The cells of every table row of a section; of two names the one that one types."""
     bodies = re.findall(r"<tbody>(.*?)</tbody>", section(markup, name), re.DOTALL)
     lines = [line for body in bodies for line in re.findall(r"<tr.*?</tr>", body, re.DOTALL)]
-    small = r'[^<>]*<span class="iv"><code data-key="(.*?)">.*?</code></span>'
+    small = r'[^<>]*<span class="iv"><code[^>]*? data-key="(.*?)">.*?</code></span>'
     typed = [re.sub(small, r"\1", line) for line in lines]
     cells = r"<t[dh]\b.*?</t[dh]>"
     return [[plain(cell) for cell in re.findall(cells, line, re.DOTALL)] for line in typed]

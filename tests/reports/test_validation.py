@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import ROUND_HALF_UP, Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,12 @@ def test_it_begins_with_every_criterion(tmp_path: Path) -> None:
     for one in found.criteria:
         line = shown.of(f"criterion-{one.id}")
         tried = next(tried for tried in one.tried if tried.attack == one.decisive)
-        assert f"{tried.figure:.3f}" in line
-        assert f"{tried.lower:.3f} to {tried.upper:.3f}" in line
+        figure, lower, upper = (
+            Decimal(repr(value)).quantize(Decimal("0.001"), ROUND_HALF_UP)
+            for value in (tried.figure, tried.lower, tried.upper)
+        )
+        assert f"{figure}" in line
+        assert f"{lower} to {upper}" in line
         assert f"{len(tried.seeds)} seeds" in line
         assert {"met": "met", "not_met": "not met", "inconclusive": "not decided"}[
             one.outcome

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from reports import rendering
-from reports.text import words
+from reports.text import safe, words
 from sim import titles
 from sim.config.choices import options
 from sim.datasets import breast, heart
@@ -62,13 +62,13 @@ def test_every_level_of_a_thallium_test_or_a_kind_of_pain_is_in_the_sentence_on_
 def test_a_field_stands_with_its_technical_name_below_and_one_of_a_user_as_text() -> None:
     template = "{{ name | field(source) }}"
     made = rendering.environment().from_string(template)
-    shown = made.render(name="thal", source=heart.SOURCE)
+    shown = safe.unmarked(made.render(name="thal", source=heart.SOURCE))
     assert shown == (
-        'thallium stress test<span class="iv"><code data-key="thal" class="whole">thal</code>'
+        'thallium stress test<span class="iv"><code class="whole" data-key="thal">thal</code>'
         "</span>"
     )
-    assert made.render(name="age", source=heart.SOURCE) == "age"
-    assert made.render(name="thal", source="patients.csv") == "thal"
-    assert made.render(name="<b>", source=heart.SOURCE) == "&lt;b&gt;"
+    assert safe.unmarked(made.render(name="age", source=heart.SOURCE)) == "age"
+    assert safe.unmarked(made.render(name="thal", source="patients.csv")) == "thal"
+    assert safe.unmarked(made.render(name="<b>", source=heart.SOURCE)) == "&lt;b&gt;"
     assert words.field("patients.csv", "thal") == "thal"
     assert {"heart4", "heart12", "breast8"} <= set(options("consortium"))

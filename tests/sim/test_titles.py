@@ -149,7 +149,15 @@ ALL_CYRILLIC = "".join(
 )
 
 
-@pytest.mark.parametrize("title", [*LIKE_KRUM, ALL_CYRILLIC, "c1ip", "multi_krum", "a1ie"])
+LATIN = (
+    "tr\N{LATIN SMALL LETTER DOTLESS I}mmed mean",
+    "medi\N{LATIN SMALL LETTER ALPHA}n",
+    "si\N{LATIN SMALL LETTER SCRIPT G}n flipping",
+    "".join(unicodedata.lookup(f"LATIN LETTER SMALL CAPITAL {key}") for key in "KRUM"),
+)
+
+
+@pytest.mark.parametrize("title", [*LIKE_KRUM, *LATIN, ALL_CYRILLIC, "c1ip", "multi_krum", "a1ie"])
 def test_no_choice_of_a_user_passes_as_one_of_the_project(title: str) -> None:
     found = titles.stored({"defense": {"mine": {"title": title, "plain": "It is mine."}}})
     assert (titles.posing(title) or "").startswith("looks like ")

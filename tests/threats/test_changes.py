@@ -52,6 +52,24 @@ def test_a_stack_of_the_design_costs_nothing_in_code() -> None:
     assert (first.cost, first.design.declared) == ("nothing", "robust")
 
 
+def numbers(found: list[Change], key: str) -> set[object]:
+    """What the changes of the training make of one of its values."""
+    before = design().federation.training
+    after = [one.design.federation.training for one in found if one.cost == "number"]
+    return {training[key] for training in after if training.get(key) != before.get(key)}
+
+
+def test_batches_and_the_work_of_a_round_are_halved_and_doubled_once_and_twice() -> None:
+    found = made()
+    assert numbers(found, "batch_size") == {4, 8, 32, 64}
+    assert numbers(found, "local_epochs") == {2}
+    assert numbers(found, "local_steps") == {1}
+    training = CONFIG["training"] | {"batch_size": 2, "local_steps": 10}
+    found = made(CONFIG | {"training": training})
+    assert numbers(found, "batch_size") == {1, 4, 8}
+    assert numbers(found, "local_steps") == {2, 5, 20, 40}
+
+
 def test_one_hospital_more_where_the_data_set_allows_it() -> None:
     (joined,) = [one for one in made() if one.cost == "members"]
     assert joined.design.federation.consortium.values["n_hospitals"] == designs.HOSPITALS + 1

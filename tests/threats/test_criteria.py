@@ -58,6 +58,14 @@ def test_a_mean_loss_is_not_met_by_its_lower_bound() -> None:
     assert f"at least {one.tried[0].lower:.3f}" in one.text
 
 
+def test_a_loss_may_be_a_gain_whose_bounds_lie_below_zero() -> None:
+    gains = [-0.1, -0.12, -0.11, -0.1, -0.09]
+    one = judged(pairs("sign_flip", gains)).tried[0]
+    bounds = of_mean(gains, CHANGE)
+    assert (one.lower, one.upper) == pytest.approx((bounds.lower, bounds.upper))
+    assert bounds.upper < 0
+
+
 def test_between_the_bounds_nothing_is_decided_and_both_are_stated() -> None:
     one = judged(pairs("sign_flip", [0.0, 0.1, 0.0, 0.1, 0.02]))
     assert (one.outcome, one.reasons) == ("inconclusive", ())

@@ -1,14 +1,20 @@
 """The mutation tool: a fixed sample, a fair choice of tests, and an honest count."""
 
+import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 try:
     from tests.mutants import __main__ as command
-    from tests.mutants import changes, recording
+    from tests.mutants import changes, forking, recording
 except ModuleNotFoundError as error:
     if error.name not in ("cosmic_ray", "coverage"):
         raise
@@ -73,8 +79,25 @@ def test_fails_without_any_mutant():
     assert small.checked(1, 1) == small.never_run(2)
 
 
+def test_fails_so_too():
+    assert small.checked(1, 1) == 3
+
+
 def test_is_below_the_limit():
     assert not small.below_the_limit(3)
+"""
+CONFTEST = """
+def pytest_collection_modifyitems(items):
+    items.reverse()
+"""
+LONG = """import os
+import time
+from pathlib import Path
+
+
+def test_long():
+    Path(os.environ["STARTED"]).write_text(str(os.getpid()))
+    time.sleep(600)
 """
 
 
@@ -86,7 +109,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "aggregators" / "__init__.py").touch()
     (folder / "aggregators" / "small.py").write_text(CODE)
     shutil.copytree(ROOT / "tests" / "mutants", folder / "tests" / "mutants")
+    (folder / "tests" / "__init__.py").touch()
     (folder / "tests" / "test_small.py").write_text(TESTS)
+    (folder / "tests" / "conftest.py").write_text(CONFTEST)
     return folder
 
 
@@ -177,9 +202,74 @@ def test_a_mutant_gets_what_the_tests_make_of_it(
     assert (tree / "aggregators" / "small.py").read_text() == CODE
 
 
-def test_a_mutant_none_of_whose_recorded_tests_is_left_is_not_killed(tree: Path) -> None:
-    outcome, _ = command.run(tree, ["tests/test_small.py::test_of_an_earlier_day"], 60)
+@pytest.fixture
+def forker(tree: Path) -> Iterator[forking.Forker]:
+    with closing(forking.Forker(tree, recording.environment(tree))) as one:
+        yield one
+
+
+def test_a_mutant_none_of_whose_recorded_tests_is_left_is_not_killed(
+    forker: forking.Forker, recorded: recording.Recording
+) -> None:
+    outcome, _ = command.run(forker, ["tests/test_small.py::test_of_an_earlier_day"], recorded)
     assert outcome == "no tests"
+
+
+def test_tests_are_recorded_and_tried_in_the_order_given_whatever_a_conftest_does(
+    forker: forking.Forker, recorded: recording.Recording
+) -> None:
+    in_file = [f"tests/test_small.py::{name}" for name in re.findall(r"def (test_\w+)", TESTS)]
+    assert list(recorded.seconds) == [name for name in in_file if "test_fails" not in name]
+    fail = [name for name in in_file if "test_fails" in name]
+    assert command.run(forker, fail, recorded) == ("killed", fail[0])
+    assert command.run(forker, fail[::-1], recorded) == ("killed", fail[1])
+
+
+@pytest.mark.parametrize("outcome", ["survived", "no tests"])
+def test_a_test_that_fails_on_the_unchanged_code_too_has_noticed_nothing(
+    outcome: str,
+    forker: forking.Forker,
+    recorded: recording.Recording,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fails = "tests/test_small.py::test_fails_without_any_mutant"
+    others = ["tests/test_small.py::test_only_runs"] if outcome == "survived" else []
+    given = replace(recorded, seconds=recorded.seconds | {fails: 0.0})
+    monkeypatch.setattr(recording.Recording, "tests", lambda *_: [fails, *others])
+    one = mutant("ReplaceBinaryOperator_Mul_Div", "return a * b", "return a / b")
+    assert command.attempt(one, given, forker, budget=10).outcome == outcome
+    assert f"fails without a mutant: {fails}\n" in capsys.readouterr().out
+
+
+def test_a_pytest_is_forked_with_libraries_but_without_the_project_and_without_threads(
+    tmp_path: Path,
+) -> None:
+    """Polars, which starts threads, is imported by each of them."""
+    words = ["-q", "-p", "tests.mutants.plugin", "--version"]
+    with closing(forking.Forker(ROOT, recording.environment(ROOT))) as one:
+        assert one.run(words, {}, tmp_path / "output.txt") == 0
+        tasks = list(Path(f"/proc/{one.process.pid}/task").iterdir())
+        mapped = Path(f"/proc/{one.process.pid}/maps").read_text()
+    assert len(tasks) == 1
+    assert "libtorch" in mapped
+
+
+def test_a_pytest_ends_with_the_process_that_asked_for_it(
+    tree: Path, forker: forking.Forker, tmp_path: Path
+) -> None:
+    (tree / "tests" / "test_long.py").write_text(LONG)
+    started = tmp_path / "started"
+    words, more = ["tests/test_long.py"], {"STARTED": str(started)}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(forker.run, words, more, tmp_path / "output")
+        while not started.exists() or not started.read_text():
+            time.sleep(0.05)
+        forker.close()
+        with pytest.raises(RuntimeError, match="the process that forks pytest ended: 0"):
+            asked.result()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
 
 
 def test_tests_are_recorded_in_addition_to_those_that_are(tree: Path, tmp_path: Path) -> None:
@@ -230,7 +320,8 @@ def test_the_work_is_done_in_parts_and_again_only_where_no_test_killed(
     def try_all(mutants: list[changes.Mutant], *_: object) -> Iterator[command.Tried]:
         for one in mutants:
             asked.append(one.change)
-            yield command.Tried(one, "survived" if len(asked) == 2 else "killed", 1.0, "")
+            outcome = {2: "survived", 3: "timeout"}.get(len(asked), "killed")
+            yield command.Tried(one, outcome, 1.0, "")
 
     monkeypatch.setattr(command, "ROOT", tree)
     monkeypatch.setattr(command, "MUTATED", ("aggregators",))

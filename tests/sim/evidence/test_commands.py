@@ -37,6 +37,8 @@ ASKED: dict[str, tuple[tuple[str, ...], Cell]] = {
         (*SMALL, "dp.record.delta=1e-6", "adversary.placement=largest", "adversary.every=2"),
         Cell(("none",), "dp_record+dp_hospital"),
     ),
+    # the adversary's usual number, which is not the consortium's
+    "nobody_is_hostile": (("consortium=heart4", "adversary.n_hostile=0"), Cell(("none",), "none")),
     "mappings_and_terms": (
         (
             *("consortium.sites={cleveland:3,va:2}", "policy.dp=true", "dp=record"),

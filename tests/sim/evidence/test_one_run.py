@@ -37,6 +37,12 @@ def test_the_one_run_bound_is_that_of_jax_privacy(
     assert found == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("delta", [0.0, 1e-5])
+def test_no_correct_guess_at_all_is_no_surprise(delta: float) -> None:
+    assert one_run.p_value(1000, 100, 0, 1.0, delta) == 1
+    assert one_run.one_run(1000, 100, 0, delta, 0.05) == 0
+
+
 def corners(points: NDArray[np.int64]) -> list[int]:
     """Places of the points (n, 2) that lie below all lines between others; in order of the first.
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from attacks.inference.property_inference import PropertyInference
 from sim.evidence import RunRecord
+from sim.seeds import stream
 from sim.study.run import run
+from sim.types import Records
 from tests.federation import experiment
 
 HEART = ("consortium=heart4", "training.rounds=3")
@@ -43,6 +52,14 @@ def test_another_hospital_reads_the_consortium_from_common_models() -> None:
     assert (one.n, one.subject) == (1, None)
     assert one.value < 0.5 * found.value("property_error_alone")
     assert [of for of in found.outcomes if of.metric == "property_error" and of.subject] == []
+
+
+def test_who_saw_no_update_takes_what_the_final_model_makes_of_known_patients() -> None:
+    known = Records(np.array([[-1.0], [0.0], [3.0]]), np.array([0, 1, 1], np.float32))
+    asked: Any = SimpleNamespace(known=known, hospitals=("a", "b"))
+    seen: Any = SimpleNamespace(rounds=(), outputs=lambda features: 2 * features[:, 0])
+    found = PropertyInference()(seen, asked, stream(0, "attack"))
+    np.testing.assert_allclose(found, np.full((2, 1), expit([-2.0, 0.0, 6.0]).mean()))
 
 
 def test_who_knows_patients_of_one_kind_alone_learns_nothing() -> None:

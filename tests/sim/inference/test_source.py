@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import special
 
+from attacks.inference.source_inference import SourceInference
 from sim.evidence import RunRecord
 from sim.inference.source import permuted
 from sim.study.run import run
+from sim.types import Records, View
 from tests.federation import experiment
 
 # hospitals whose patients are alike, and which train long enough to know their own
@@ -45,6 +52,29 @@ def test_the_final_model_alone_tells_nothing_beyond_the_records() -> None:
     found = inferred(*words, name="source_from_model")
     assert found.value("source_accuracy") < 0.3
     assert found.value("source_p_value") > 0.01
+
+
+class Linear:
+    """The model of two weights without a bias."""
+
+    def logits(self, models: NDArray[np.float64], features: NDArray[np.float64]) -> Any:
+        return models @ features.T
+
+
+def test_the_likelihood_by_each_hospital_is_in_units_of_its_deviation() -> None:
+    rng = np.random.default_rng(0)
+    features, rows = rng.normal(size=(6, 2)), 9 * rng.normal(size=(3, 2))
+    labels = np.array([0, 1, 1, 0, 0, 1], np.float32)
+    weights = np.array([0.5, -0.5])
+    view = View(rows, (("a",), ("b",), ("c",)), None, weights)
+    round_ = SimpleNamespace(before=weights, view=view)
+    seen: Any = SimpleNamespace(model=Linear(), rounds=(round_,))
+    attack = SourceInference(party="aggregator")
+    found = attack._likelihood(seen, Records(features, labels), ("a", "b", "c"))
+    of_condition = special.expit((weights + rows) @ features.T).T
+    exact = np.log(np.where(labels[:, None] == 1, of_condition, 1 - of_condition))
+    exact -= exact.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, exact / exact.std(), rtol=1e-6)
 
 
 def test_where_records_tell_the_hospital_they_are_what_is_beside_it() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import nan
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from attacks.inference.property_inference import PropertyInference
 from attacks.inversion.dlg import DLG
 from attacks.inversion.inverting_gradients import InvertingGradients
 from attacks.inversion.tableak import TabLeak
+from sim.errors import PluginError
 from sim.study import costs, searching
 from sim.study.run import run
 from sim.types import LocalTraining, Look, Observation
@@ -78,6 +80,58 @@ def test_an_attack_that_stops_by_itself_states_the_most_that_it_computes() -> No
     assert most / 2 < counted.calls.total() <= 2 * most  # a line search may go one look further
     tries = TabLeak(iterations=3, ensemble=2, refinements=7).looks([(4, 1), (33, 1), (5, 2)])
     assert tries == [Look(2, 4, 1, 4), Look(1, 4, 1, 7)]
+
+
+def test_of_many_tries_some_are_timed() -> None:
+    here = searching._Here(experiment(*SMALL, "training.batch_size=4", "attack=[tableak]"))
+    assert here.observation is not None
+    counted = Counted(cast(LocalTraining, here.observation.training))
+    vars(here)["observation"] = replace(here.observation, training=cast(LocalTraining, counted))
+    few, many = (here.look(Look(tries, 4, 1, 1)) for tries in (64, 64_000))
+    assert counted.calls.keys() == {(64, 4, 1)}
+    assert 100 * few < many < 10_000 * few
+
+
+@dataclass(frozen=True)
+class Odd:
+    """An attack whose members happen to have the names of those that are for estimates."""
+
+    found: Any
+
+    def looks(self, rows: Any) -> Any:
+        return self.found
+
+
+@dataclass(frozen=True)
+class OddTrying:
+    """An attack whose parameter happens to have the name of one that is for estimates."""
+
+    tries: Any
+
+
+@dataclass(frozen=True)
+class OddShadowing:
+    """An attack whose method happens to have the name of one that is for estimates."""
+
+    found: Any
+
+    def trainings(self, rounds: int, n_hospitals: int) -> Any:
+        return self.found
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        *(Odd(found) for found in (None, 3, [(1, 4, 1, 1)], [Look(1, 0, 1, 1)])),
+        Odd([Look(1, 4, 1, cast(int, 0.5))]),
+        *(kind(found) for kind in (OddTrying, OddShadowing) for found in ("many", None, -1, nan)),
+    ],
+    ids=repr,
+)
+def test_an_attack_that_states_no_amount_is_named(attack: Any) -> None:
+    whole = attacked(experiment(*SMALL, "attack=[none]"), {"odd": attack})
+    with pytest.raises(PluginError, match=rf"the plug-in \S+\.{type(attack).__name__} returned"):
+        searching.seconds(whole)
 
 
 def test_models_of_an_attackers_own_count_as_federations() -> None:

@@ -21,14 +21,14 @@ from jsonschema import Draft4Validator
 
 from sim import evidence
 from sim.evidence import RunRecord
-from sim.evidence.spreadsheet import FORMULA
+from sim.evidence.spreadsheet import FORMULA, cell
 from tests.assessed import CATALOG, make_chain, make_design, make_values, pairs, recovered
 from tests.records import addressed, make_conflict, make_hospitals
 from tests.threats.test_verdict import FORBIDDEN, PLAN, SMALL
 from threats import exports, problems
 from threats.assessment import Assessment, assess
 from threats.exports import cyclonedx, oscal, sarif
-from threats.exports.values import content
+from threats.exports.values import content, inert
 from threats.system import Design
 
 SCHEMA = Draft4Validator(json.loads((Path(__file__).parent / "sarif-2.1.0.json").read_text()))
@@ -377,7 +377,9 @@ def test_a_model_card_has_the_figures_of_the_runs() -> None:
         "quantitativeAnalysis"
     ]["performanceMetrics"]
     found = {(one["type"], one["slice"].split(":")[0]): one for one in metrics}
-    assert found["auroc", "attack-free, stack robust, mean of 6 runs"]["value"] == "0.85"
+    free = found["auroc", "attack-free, stack robust, mean of 6 runs"]
+    assert free["value"] == "0.85"
+    assert free["confidenceInterval"] == {"lowerBound": "0.85", "upperBound": "0.85"}
     loss = found["loss of auroc", "criterion accuracy"]
     assert float(loss["value"]) == pytest.approx(sum(SMALL) / len(SMALL))
     assert float(loss["confidenceInterval"]["upperBound"]) > float(loss["value"])
@@ -386,6 +388,23 @@ def test_a_model_card_has_the_figures_of_the_runs() -> None:
         "analytic_inversion by reader (THR-GI), stack undefended",
     ]
     assert float(tried["value"]) == 0.5
+
+
+def test_a_row_fails_by_its_risk_and_passes_only_if_that_was_measured() -> None:
+    kinds = {}
+    for case in CASES.values():
+        assessment, found = made(case())
+        results = keyed(run(found)["results"], "row")
+        for row in assessment.rows:
+            kinds[row.color, row.status] = tuple(results[row.id][key] for key in ("kind", "level"))
+    assert kinds == {
+        ("red", "measured"): ("fail", "error"),
+        ("amber", "measured"): ("fail", "warning"),
+        ("green", "measured"): ("pass", "none"),
+        ("gray", "not_tested"): ("open", "none"),
+        ("gray", "not_testable_by_simulation"): ("review", "none"),
+        ("gray", "literature_only"): ("review", "none"),
+    }
 
 
 def test_a_reason_that_a_threat_does_not_apply_is_a_result_of_its_own() -> None:
@@ -416,6 +435,11 @@ def test_an_export_follows_from_its_assessment() -> None:
 
 
 # Texts of a design
+
+
+@pytest.mark.parametrize("number", ["-0.25", "+1e9", "0"])
+def test_a_number_stays_a_number_and_what_only_looks_like_one_is_text(number: str) -> None:
+    assert inert({"bound": [number, f" {number}"]}) == {"bound": [number, cell(number)]}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

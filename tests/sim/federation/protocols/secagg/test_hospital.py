@@ -147,6 +147,17 @@ def test_a_hospital_refuses_a_lie_by_a_name_of_a_fixed_list(
     assert list(end.screened) == [VICTIM]
 
 
+@pytest.mark.parametrize("name", ["sealed", "commitments"])
+def test_it_complains_of_a_share_that_does_not_open_or_was_not_committed_to(name: str) -> None:
+    def garbled(before: dict[str, Any]) -> dict[str, Any]:
+        return {**before, name: bytes([before[name][0] ^ 1]) + before[name][1:]}
+
+    one, _ = lied("train", garbled)
+    assert one.replied("train", VICTIM)["unusable"] == [0]
+    honest, _ = lied("train", dict)
+    assert honest.replied("train", VICTIM)["unusable"] == []
+
+
 def test_after_a_refusal_the_honest_message_is_answered() -> None:
     one, end = lied("unmask", put(survivors=bits([0, 1, 2], 6)))
     assert why(end, VICTIM) == f"unmask: {SENTENCES['few']}"
