@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
@@ -74,13 +75,13 @@ def at_most(value: float | None) -> str:
     >>> at_most(0.3931), at_most(0.9907)
     ('40 %', '100 %')
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return NONE
-    exact = 100 * Decimal(repr(value))
+    exact = 100 * Decimal(repr(min(value, 1.0)))
     if exact < Decimal("0.1"):
         return "under 0.1 %" if exact > 0 else "0 %"
     step = Decimal(1).scaleb(min(0, exact.adjusted() - 1))
-    return f"{min(exact.quantize(step, ROUND_CEILING), Decimal(100)).normalize():f} %"
+    return f"{exact.quantize(step, ROUND_CEILING).normalize():f} %"
 
 
 def at_least(value: float | None) -> str:
@@ -89,9 +90,9 @@ def at_least(value: float | None) -> str:
     >>> at_least(0.6069), at_least(0.0004)
     ('60 %', '0 %')
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return NONE
-    exact = 100 * Decimal(repr(value))
+    exact = 100 * Decimal(repr(min(value, 1.0)))
     if exact < Decimal("0.1"):
         return "0 %"
     step = Decimal(1).scaleb(min(0, exact.adjusted() - 1))

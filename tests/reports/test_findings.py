@@ -255,6 +255,13 @@ def test_no_share_has_a_minus_on_zero():
     assert words.share(-0.0) == "0 %"
 
 
+@pytest.mark.parametrize("value", [1.5, 1e300, float("inf")])
+def test_a_bound_beyond_all_is_that_of_all(value):
+    """A stored register may state anything."""
+    assert [words.at_most(value), words.at_least(value)] == ["100 %", "100 %"]
+    assert [words.at_most(float("nan")), words.at_least(float("nan"))] == [words.NONE] * 2
+
+
 def test_halves_are_rounded_away_from_zero_in_every_figure():
     assert [words.score(0.8125), words.score(0.5)] == ["0.813", "0.500"]
     assert [words.change(-0.0625), words.change(0.0625)] == ["\N{MINUS SIGN}0.063", "+0.063"]
