@@ -105,8 +105,9 @@ def content(path: Path, most: int = MOST_BYTES) -> bytes:
     Raises ``OSError`` for anything else, and for a file of more than ``most`` bytes.
     """
     with os.fdopen(opened(path), "rb") as file:
-        large = os.fstat(file.fileno()).st_size > most
-        found = b"" if large else file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size
+        large = size > most
+        found = b"" if large else file.read(size + 1)  # one more, for a file that grows meanwhile
     if large or len(found) > most:
         raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
     return found
