@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, cast
 
 from sim import evidence
 from sim.evidence import RunRecord, configured
@@ -228,7 +228,8 @@ def main() -> None:
     from mlflow import entities
     from mlflow.tracking import MlflowClient
 
-    store = MlflowClient(asked["uri"])
+    # its own types of lists of entities are narrower than what is used here
+    store = cast(Store, MlflowClient(asked["uri"]))
     track(store, entities, Path(asked["folder"]), asked["experiment"], asked["artifacts"])
 
 
