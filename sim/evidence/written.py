@@ -75,13 +75,7 @@ def at_most(value: float | None) -> str:
     >>> at_most(0.3931), at_most(0.9907)
     ('40 %', '100 %')
     """
-    if value is None or math.isnan(value):
-        return NONE
-    exact = 100 * Decimal(repr(min(value, 1.0)))
-    if exact < Decimal("0.1"):
-        return "under 0.1 %" if exact > 0 else "0 %"
-    step = Decimal(1).scaleb(min(0, exact.adjusted() - 1))
-    return f"{exact.quantize(step, ROUND_CEILING).normalize():f} %"
+    return _bound(value, ROUND_CEILING, "under 0.1 %")
 
 
 def at_least(value: float | None) -> str:
@@ -90,13 +84,18 @@ def at_least(value: float | None) -> str:
     >>> at_least(0.6069), at_least(0.0004)
     ('60 %', '0 %')
     """
+    return _bound(value, ROUND_FLOOR, "0 %")
+
+
+def _bound(value: float | None, rounding: str, least: str) -> str:
+    """A bound of a rate, rounded to its side. ``least``: in place of a share under 0.1 %."""
     if value is None or math.isnan(value):
         return NONE
     exact = 100 * Decimal(repr(min(value, 1.0)))
     if exact < Decimal("0.1"):
-        return "0 %"
+        return least if exact > 0 else "0 %"
     step = Decimal(1).scaleb(min(0, exact.adjusted() - 1))
-    return f"{exact.quantize(step, ROUND_FLOOR).normalize():f} %"
+    return f"{exact.quantize(step, rounding).normalize():f} %"
 
 
 def count(n: int, thing: str, things: str = "") -> str:
