@@ -82,11 +82,9 @@ class Here:
 
 def prepare() -> None:
     """Load what every page is made with."""
-    rendering.environment().get_template(PAGE)
+    rendering.prepare(PAGE)
     catalog.load()
-    blank = style.new_figure(1, 1)
-    blank.add_subplot()
-    style.svg(blank, "blank")
+    style.prepare()
 
 
 def write_report(

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from reports import markup
 from reports.text import glossary, safe, terms, words
+from sim import titles
 from sim.evidence import statement
 from sim.evidence.controls import NONE
 
@@ -68,6 +69,17 @@ def _named(title: str, name: str, mark: str) -> Markup:
     whole = 'class="whole" ' if len(name) <= WHOLE else ""
     typed = Markup(f'<span class="iv"><code {whole}data-key="{{0}}">{{1}}</code></span>')
     return shown + typed.format(safe.shown(name), _value(name))
+
+
+def prepare(template: str) -> None:
+    """Load what a page of this template is made of: the parts in its folder, titles and terms."""
+    parts = template.partition(".")[0] + "/"
+    made = environment()
+    for name in made.list_templates(filter_func=lambda name: name.startswith(parts)):
+        made.get_template(name)
+    made.get_template(template)
+    titles.prepare()
+    terms.prepare()
 
 
 def page(template: str, **values: object) -> str:

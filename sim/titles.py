@@ -80,6 +80,11 @@ _NONE: Final[Titles] = {}
 _MORE: ContextVar[Titles] = ContextVar("titles of choices of the user", default=_NONE)
 
 
+def prepare() -> None:
+    """Read the titles of the project's own choices."""
+    _taken()
+
+
 def attack(name: str) -> str:
     """The plain name of an attack, or of several that run together; a name without one stays.
 

@@ -190,8 +190,14 @@ def privacy_spent(spent: pl.DataFrame, width: Width, looks: Mapping[str, Look]) 
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for row in spent.iter_rows(named=True):
             color = looks[row["defense"]][0]
-            line = axes.plot(
-                [row["n_train"]], [row[column]], "o", color=color, markersize=5.5, alpha=0.85
+            line = style.line(
+                axes,
+                [row["n_train"]],
+                [row[column]],
+                only="o",
+                color=color,
+                markersize=5.5,
+                alpha=0.85,
             )
             style.mark(line, defense=row["defense"], hospital=row["hospital"])
         style.guide(axes)
@@ -270,7 +276,7 @@ def _cost(axes: Axes, row: TableRow, column: str, place: int) -> None:
         lines = _bars(axes, row[column], place + aside, bounds, None, color, marker, 6.5)
     else:
         look: dict[str, Any] = {"color": style.SOFT, "markersize": 3.5, "alpha": 0.45}
-        lines = axes.plot([row[column]], [place], marker, markeredgewidth=0, **look)
+        lines = style.line(axes, [row[column]], [place], only=marker, markeredgewidth=0, **look)
     style.mark(lines, defense=row["defense"], hospital=row["hospital"])
 
 
@@ -396,7 +402,7 @@ def _crossed_bars(axes: Axes, row: TableRow, color: Any) -> None:
 def _lowest(axes: Axes, x: float, y: float, color: Any, marker: str) -> list[Line2D]:
     """A small mark at the outcome of the worst seed."""
     look: dict[str, Any] = {"markersize": 4.5, "alpha": 0.8, "markeredgewidth": 0}
-    return axes.plot([x], [y], marker, color=color, zorder=3, **look)
+    return style.line(axes, [x], [y], only=marker, color=color, zorder=3, **look)
 
 
 def _bars(
@@ -413,11 +419,12 @@ def _bars(
     bar: dict[str, Any] = {"linewidth": 1.4, "alpha": 0.7, "solid_capstyle": "butt"}
     lines = list[Line2D]()
     if across and None not in across:
-        lines += axes.plot(across, (y, y), color=color, **bar)
+        lines += style.line(axes, across, (y, y), color=color, **bar)
     if up and None not in up:
-        lines += axes.plot((x, x), up, color=color, **bar)
+        lines += style.line(axes, (x, x), up, color=color, **bar)
     edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.8}
-    return lines + axes.plot([x], [y], marker, color=color, markersize=size, zorder=4, **edge)
+    edge |= {"color": color, "markersize": size, "zorder": 4}
+    return lines + style.line(axes, [x], [y], only=marker, **edge)
 
 
 def _front_line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:

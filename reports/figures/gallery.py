@@ -103,10 +103,11 @@ def _row(axes: Axes, group: TableRow, one: Recovered, width: Width) -> None:
             if is_right is not None and text is not None:
                 color = RIGHT if is_right else WRONG
                 spot = (column + 0.04, line + 0.06)
-                axes.add_patch(Rectangle(spot, 0.92, 0.88, color=color))
-            axes.text(
+                axes.add_artist(Rectangle(spot, 0.92, 0.88, color=color))
+            value = axes.text(
                 column + 0.5, line + 0.5, _short(text), ha="center", va="center", fontsize="small"
             )
+            value.set_in_layout(column == len(TITLES))  # others cannot reach beyond the panel
 
 
 def pixels(cells: Cells, values: tuple[float, float] | None) -> NDArray[np.float64]:

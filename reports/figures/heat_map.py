@@ -71,9 +71,9 @@ class _Sheet:
                 start = (first - 0.5 + margin, lines[0] - 0.5 + margin)
                 size = (n - 2 * margin, len(lines) - 2 * margin)
                 if self.upright:
-                    axes.add_patch(Rectangle(start[::-1], *size[::-1], **look))
+                    axes.add_artist(Rectangle(start[::-1], *size[::-1], **look))
                 else:
-                    axes.add_patch(Rectangle(start, *size, **look))
+                    axes.add_artist(Rectangle(start, *size, **look))
 
 
 @sized
@@ -286,7 +286,7 @@ def _written(
     ink = style.ink_on(face)
     edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 1.5 if sheet.roomy else 0.8}
     drawn: list[Artist] = [
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
+        axes.add_artist(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
     ]
     heights = (-0.24, 0.06, 0.29) if len(lines) == 3 else (-0.14, 0.22)
     for place, (height, text) in enumerate(zip(heights, lines, strict=True)):
@@ -330,7 +330,7 @@ def _frame_verdict(spot: tuple[Axes, float, float], row: TableRow, width: float)
         "linestyle": kinds[row["verdict"]],
     }
     axes, x, y = spot
-    return [axes.add_patch(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))]
+    return [axes.add_artist(Rectangle((x - 0.45, y - 0.44), 0.9, 0.88, zorder=4, **look))]
 
 
 def _lines(row: TableRow, look: _Look) -> list[str]:

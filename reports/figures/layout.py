@@ -67,6 +67,13 @@ class Sheet(Figure):
             self._outside.append((OUTSIDE[rest[0]], made))
         return made
 
+    def add_subplot(self, *args: Any, **named: Any) -> Axes:
+        """A panel; matplotlib makes a small tick for each axis that has none, unless told so."""
+        made: Axes = cast(Any, super()).add_subplot(*args, **named)
+        for axis in (made.xaxis, made.yaxis):
+            axis.minorTicks = []
+        return made
+
     def supxlabel(self, t: str, **named: object) -> Text:
         """The label below all panels, which has room there."""
         y = APART["bottom"] / POINTS / self.get_figheight()

@@ -23,7 +23,8 @@ MOST_HOSPITALS = 24  # drawn by name; beyond that the hardest hit ones
 MOST_PANELS = 6  # attacks drawn; beyond that the most harmful ones
 MOST_LINES = 6  # defenses in one figure of lines, beside no defense
 MOST_EFFECTS = 8  # defenses in one figure of effects
-_BUTT: Final[Mapping[str, Any]] = {"solid_capstyle": "butt"}
+_PALE: Final[Mapping[str, Any]] = {"alpha": 0.7, "solid_capstyle": "butt"}
+_POINT: Final[Mapping[str, Any]] = {"markersize": 5}
 _RING: Final[Mapping[str, Any]] = {"markersize": 5, "markerfacecolor": "white", "linewidth": 1.4}
 FOUND: Final = {  # column: color, marker, how far from the line of an attack it is drawn
     "recall": (style.BLUE, "o", -0.15),
@@ -219,10 +220,11 @@ def _effects_panel(
         y = shown.index(row["hospital"])
         hit = row["hospital"] in worst
         color = style.VERMILION if hit else style.BLUE
-        lines = axes.plot([row["brier"]], [y], "D" if hit else "o", color=color, markersize=5)
+        marker = "D" if hit else "o"
+        lines = style.line(axes, [row["brier"]], [y], only=marker, color=color, **_POINT)
         if row["brier_low"] is not None:
             span = (row["brier_low"], row["brier_high"])
-            lines += axes.plot(span, (y, y), color=color, linewidth=1.6, alpha=0.7, **_BUTT)
+            lines += style.line(axes, span, (y, y), color=color, linewidth=1.6, **_PALE)
         style.mark(lines, defense=defense, hospital=row["hospital"])
     axes.set_title(width.named(words.defense(defense)))
     _hospitals_down(axes, shown, width)
@@ -254,8 +256,8 @@ def _scores_panel(
         y = shown.index(row["hospital"])
         color = style.VERMILION if (row["harm_high"] or 0.0) < 0 else style.BLUE
         ends = (row["without"], row["under"])
-        lines = axes.plot(ends, (y, y), "o-", color=color, markevery=[0], **_RING)
-        lines += axes.plot([row["under"]], [y], "o", color=color, markersize=5, zorder=3)
+        lines = style.line(axes, ends, (y, y), marker="o", color=color, markevery=[0], **_RING)
+        lines += style.line(axes, [row["under"]], [y], only="o", color=color, zorder=3, **_POINT)
         style.mark(lines, row["attack"], defense, row["hospital"])
     attack = words.attack(rows["attack"][0]) if len(rows) else "not defined"
     axes.set_title(f"{width.named(words.defense(defense))}\n{width.named(attack)}")
@@ -284,10 +286,10 @@ def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], wid
             if row[column] is None:
                 continue
             y = attacks.index(row["attack"]) + aside
-            lines = axes.plot([row[column]], [y], marker, color=color, markersize=5)
+            lines = style.line(axes, [row[column]], [y], only=marker, color=color, **_POINT)
             if row[f"{column}_low"] is not None:
                 span = (row[f"{column}_low"], row[f"{column}_high"])
-                lines += axes.plot(span, (y, y), color=color, linewidth=1.4, alpha=0.7, **_BUTT)
+                lines += style.line(axes, span, (y, y), color=color, linewidth=1.4, **_PALE)
             style.mark(lines, row["attack"], row["defense"])
     ticks = _down(axes, [width.short(words.attack(name)) for name in attacks])
     for tick, name in zip(ticks, attacks, strict=False):
@@ -319,6 +321,7 @@ def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]
     axes.yaxis.set_major_locator(MaxNLocator(5))
     for first, last in _spans(rows.filter("acting")["round"].unique().sort().to_list()):
         axes.axvspan(first - 0.5, last + 0.5, color=style.VERMILION, alpha=0.1, linewidth=0)
+    axes.set_autoscale_on(False)  # else each band would have the limits computed again
     for (attack, defense), line in rows.group_by(["attack", "defense"], maintain_order=True):
         color, dashes = looks[str(defense)]
         marker = "o" if len(line) == 1 else ""
@@ -337,6 +340,7 @@ def _convergence_panel(axes: Axes, rows: pl.DataFrame, looks: Mapping[str, Look]
             ),
         ]
         style.mark(drawn, str(attack), str(defense))
+    axes.autoscale()
 
 
 def _spans(rounds: Sequence[int]) -> list[tuple[int, int]]:
@@ -370,7 +374,7 @@ def _breakdown_panel(
         for at, row in zip(x, line.iter_rows(named=True), strict=True):
             if row["mean_low"] is not None:
                 span = (row["mean_low"], row["mean_high"])
-                lines += axes.plot((at, at), span, color=color, linewidth=1.0, alpha=0.55)
+                lines += style.line(axes, (at, at), span, color=color, linewidth=1.0, alpha=0.55)
         last = line["n_hostile"][-1]
         if last < limits.get(defense, 0) <= max(last + 1, most):
             square: dict[str, Any] = {"markersize": 7.5, "markeredgecolor": "white", "zorder": 4}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Final
 
 from reports.text import glossary
@@ -39,6 +40,11 @@ _TAG: Final = re.compile(
 )
 
 
+def prepare() -> None:
+    """Make what every page is searched with."""
+    _any()
+
+
 def linked(page: str) -> str:
     """The page, in which the first word for each entry of its glossary leads to the entry.
 
@@ -54,7 +60,7 @@ def linked(page: str) -> str:
 
 
 class _Words:
-    """The spellings of entries that are not linked yet."""
+    """The entries of a page, each of which is linked once."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._of = {
@@ -63,25 +69,26 @@ class _Words:
             for spelling in entry.spellings
             if spelling not in EVERYDAY
         }
-        self._pattern = self._compiled()
+        self._linked = set[Entry]()
 
     def link(self, text: str) -> str:
         """The text with a link for each entry that has none yet."""
-        if self._pattern is None:
-            return text
-        found = self._pattern.search(text)
-        if found is None:
-            return text
-        entry = self._of[found[0].casefold()]
-        self._of = {key: one for key, one in self._of.items() if one is not entry}
-        self._pattern = self._compiled()
-        link = f'<a class="term" href="#{glossary.anchor(entry)}">{found[0]}</a>'
-        return text[: found.start()] + link + self.link(text[found.end() :])
+        return _any().sub(self._at, text)
 
-    def _compiled(self) -> re.Pattern[str] | None:
-        names = sorted(self._of, key=len, reverse=True)
-        forms = "|".join(map(re.escape, names))
-        return re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.IGNORECASE) if names else None
+    def _at(self, found: re.Match[str]) -> str:
+        entry = self._of.get(found[0].casefold())
+        if entry is None or entry in self._linked:
+            return found[0]
+        self._linked.add(entry)
+        return f'<a class="term" href="#{glossary.anchor(entry)}">{found[0]}</a>'
+
+
+@cache
+def _any() -> re.Pattern[str]:
+    """Any spelling of any entry, the longest that fits."""
+    every = {spelling for entry in glossary.ENTRIES for spelling in entry.spellings} - EVERYDAY
+    forms = "|".join(map(re.escape, sorted(every, key=len, reverse=True)))
+    return re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.IGNORECASE)
 
 
 def _linked(body: str, words: _Words) -> Iterator[str]:

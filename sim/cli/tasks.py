@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from sim.study.plans import overrides, planned
 from sim.types import Node
 
 if TYPE_CHECKING:
+    from reports.page import Drawing
     from threats.assessment import Assessment
     from threats.system import Design
 
@@ -82,14 +83,19 @@ def comparison(config: DictConfig, *, as_json: bool = False) -> None:
     search_for_cycles()
     workers = sharing.n_workers(values.get("workers"), len(experiments))
     show_own(experiments[0])
-    with compare.entered(folder, experiments) as held:
+    with compare.entered(folder, experiments) as held, ExitStack() as until_drawn:
         results.write_config(folder, values)
+        drawing: list[Drawing] = []
+
+        def prepare() -> None:
+            drawing.append(until_drawn.enter_context(_prepared()))
+
         with progress("Comparing", len(experiments), "runs") as step:
             records = compare.finish(
-                experiments, folder, workers, lambda _: step(), held, meanwhile=_load_report
+                experiments, folder, workers, lambda _: step(), held, meanwhile=prepare
             )
         command = repeat.of_job("compare", overrides())
-        shown = finish(command, folder, records, held, start, refused)
+        shown = finish(command, folder, records, held, start, refused, *drawing)
         track(values, folder)
     if as_json:
         printed.show(printed.of_runs(records, command, shown, [asdict(cell) for cell in refused]))
@@ -126,12 +132,20 @@ def _unsearched() -> Iterator[None]:
         search_for_cycles()
 
 
-def _load_report() -> None:
-    """Load what makes a page of runs, which takes a second."""
+@contextmanager
+def _prepared() -> Iterator[Drawing]:
+    """A process that draws with this one until the block ends; both have loaded what that takes.
+
+    Loading takes a second or two.
+    """
     with _unsearched():
+        from reports.figures import style
         from reports.page import prepare
 
-        prepare()
+    with aside(style.drawn, style.prepare) as drawing:
+        with _unsearched():
+            prepare()
+        yield drawing
 
 
 def end_sweep(folder: Path, command: str, start: float) -> None:
@@ -241,10 +255,11 @@ def finish(
     held: Mapping[str, RunRecord],
     start: float,
     refused: Sequence[Refused] = (),
+    drawing: Drawing | None = None,
 ) -> Path:
     """Write tables, manifest and report of a folder; returns the page. See ``write_tables``."""
     everything = results.write_tables(command, folder, records, held, start, refused)
-    return page(folder, records, everything)
+    return page(folder, records, everything, drawing=drawing)
 
 
 def page(
@@ -253,10 +268,12 @@ def page(
     everything: Sequence[RunRecord],
     *,
     of_design: bool = False,
+    drawing: Drawing | None = None,
 ) -> Path:
     """Write the page of all runs of a folder. ``records``: those that the command asked for.
 
-    ``of_design``: the first page of the folder is that of a design's verdict.
+    ``of_design``: the first page of the folder is that of a design's verdict. ``drawing``: who
+    draws; None: this process and one that is started for it.
     """
     with _unsearched():
         from reports.figures import style
@@ -264,9 +281,9 @@ def page(
 
         shown = all(record.config["report"]["show_reconstructions"] for record in records)
         name = RUNS if of_design else INDEX
-        with aside(style.drawn) as drawing:
+        with nullcontext(drawing) if drawing is not None else aside(style.drawn) as drawn:
             return write_report(
-                folder, everything, name=name, show_reconstructions=shown, drawing=drawing
+                folder, everything, name=name, show_reconstructions=shown, drawing=drawn
             )
 
 

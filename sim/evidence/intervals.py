@@ -146,13 +146,9 @@ def change_interval(changes: Sequence[float], controls: Sequence[float]) -> Inte
     return mean_interval(changes, Range(-control.high, 1 - control.low))
 
 
-@lru_cache(maxsize=4096)  # a page asks again for the same counts
 def rate_interval(successes: int, trials: int) -> Interval:
     """Exact interval of a rate (Clopper and Pearson 1934). Trials are taken to be independent."""
-    from scipy.stats import binomtest  # takes longer to load than all the rest
-
-    bounds = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="exact")
-    return Interval(float(bounds.low), float(bounds.high))
+    return _exact(successes, trials)
 
 
 def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Interval | None:
@@ -172,12 +168,19 @@ def clustered_rate_interval(rates: Sequence[float], sizes: Sequence[int]) -> Int
     alike = mean * (1 - mean) / variance if variance > 0 else trials
     effective = min(trials, min(alike, trials) * (_t(trials - 1) / _t(n - 1)) ** 2)
     hits = min(effective, mean * effective)
-    low = _beta_quantile(1 - UPPER, hits, effective - hits + 1) if hits > 0 else 0.0
-    high = _beta_quantile(UPPER, hits + 1, effective - hits) if effective - hits > 1e-12 else 1.0
-    return Interval(min(low, mean), max(high, mean))
+    found = _exact(hits, effective)
+    return Interval(min(found.low, mean), max(found.high, mean))
 
 
-@lru_cache(maxsize=4096)
+def _exact(hits: float, trials: float) -> Interval:
+    """Clopper and Pearson's interval, whose trials need not be a whole number."""
+    misses = trials - hits
+    low = _beta_quantile(1 - UPPER, hits, misses + 1) if hits > 0 else 0.0
+    high = _beta_quantile(UPPER, hits + 1, misses) if misses > 1e-12 else 1.0
+    return Interval(low, high)
+
+
+@lru_cache(maxsize=4096)  # a page asks again for the same counts
 def _beta_quantile(share: float, a: float, b: float) -> float:
     return float(betaincinv(a, b, share))
 

@@ -19,10 +19,13 @@ ENDED = "a process was ended from outside, perhaps for lack of memory; finished 
 
 
 @contextmanager
-def aside(call: Callable[P, T]) -> Iterator[Shared[P, T]]:
+def aside(
+    call: Callable[P, T], prepare: Callable[[], None] | None = None
+) -> Iterator[Shared[P, T]]:
     """Calls of ``call`` that another process shares with this one; it ends with this block.
 
-    All are done here if there is no process to fork that one from.
+    ``prepare``: called there before the first of them. All are done here if there is no process to
+    fork that one from.
     """
     if not is_warm():
         yield Shared(call)
@@ -34,7 +37,7 @@ def aside(call: Callable[P, T]) -> Iterator[Shared[P, T]]:
     theirs.close()
     try:
         with _there():
-            ours.send(call)  # so that the other loads what it needs before the first call
+            ours.send((call, prepare))  # so that the other loads what it needs
         yield Shared(call, ours)
     finally:
         process.kill()
@@ -110,7 +113,9 @@ def _serve(pipe: Connection) -> None:
     """Do a function for the values that come, and send what it returns, or what it raises."""
     gc.disable()  # a search for cycles takes a sixth of the time, and this process ends soon
     try:
-        call = pipe.recv()
+        call, prepare = pipe.recv()
+        if prepare is not None:
+            prepare()
         while True:
             pipe.send(_answer(call, *pipe.recv()))
     except (EOFError, ConnectionError):

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ def note(path: Path, line: str) -> str:
     while line == "waits" and len(path.read_text().splitlines()) < 2:
         time.sleep(0.01)
     return line.upper()
+
+
+def noted_as(path: Path, line: str) -> None:
+    note(path, line)
 
 
 def lines(path: Path) -> dict[str, bool]:
@@ -54,6 +59,15 @@ def test_another_process_begins_with_the_first_call_and_this_one_with_the_last(
         assert noted.answers() == ["WAITS", "LAST"]
     assert lines(path) == {"waits": False, "last": True}
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.usefixtures("warm")
+def test_the_other_process_is_prepared_before_its_first_call(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    with aside(note, partial(noted_as, path, "prepared")) as noted:
+        noted.ask(path, "waits")  # for a second line
+        assert noted.answers() == ["WAITS"]
+    assert lines(path) == {"prepared": False, "waits": False}
 
 
 @pytest.mark.usefixtures("warm")
