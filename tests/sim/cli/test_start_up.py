@@ -80,7 +80,10 @@ def test_a_command_that_trains_nothing_imports_no_more_than_it_needs(
 
 
 def test_a_command_that_shares_its_runs_out_imports_nothing_that_trains(tmp_path: Path) -> None:
-    words = "consortium=heart4 training.rounds=1 attacks=[sign_flip,analytic_inversion] defenses=[median] workers=2"
+    words = (
+        "consortium=heart4 training.rounds=1 attacks=[sign_flip,analytic_inversion]"
+        " defenses=[median] workers=2"
+    )
     program = [
         sys.executable,
         "-c",
