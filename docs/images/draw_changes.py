@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from reports.analysis import tables
-from reports.figures.style import INK, RC, SOFT, WIDTH, new_figure, png
+from reports.figures.style import RC, WIDTH, ink_on, new_figure, png
 from reports.text import words
 from sim.evidence import RunRecord, read
 from sim.evidence.intervals import UNDECIDED
@@ -42,28 +42,22 @@ def changes(records: Sequence[RunRecord]) -> Figure:
     attacks, defenses = _by_mean(cells, "attack"), _by_mean(cells, "defense")[::-1]
     figure = new_figure(WIDTH, 2.0 + 0.2 * len(defenses))
     axes = figure.add_subplot()
-    shade = mpl.cm.ScalarMappable(Normalize(0, DARKEST), "YlOrBr")
+    shade = mpl.cm.ScalarMappable(Normalize(0, DARKEST), "cividis_r")
     for row in cells.iter_rows(named=True):
         x, y, loss = (
             attacks.index(row["attack"]),
             defenses.index(row["defense"]),
             max(0.0, -row["harm"]),
         )
-        axes.add_patch(
-            Rectangle(
-                (x - 0.5, y - 0.5),
-                1,
-                1,
-                facecolor=shade.to_rgba(loss),
-                edgecolor="white",
-                linewidth=0.6,
-            )
-        )
+        red, green, blue, _ = map(float, shade.to_rgba(loss))
+        face = (red, green, blue)
+        edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.6}
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, **edge))
         bounds = row["harm_low"], row["harm_high"]  # None with one seed
         decided = None not in bounds and (bounds[1] < 0 or bounds[0] > 0)
         unsure = "?" if row["verdict"] == UNDECIDED else ""
         look: dict[str, Any] = {
-            "color": "white" if loss > 0.6 * DARKEST else INK if decided or unsure else SOFT,
+            "color": ink_on(face),
             "weight": "bold" if decided else "normal",
         }
         text = (
