@@ -137,7 +137,10 @@ def worked(one: Statement) -> str:
     tried = one.trials
     if tried.unit == "seed":
         found = f"worked in {tried.successes} of {words.count(tried.n, 'run')}"
-        lacking = f"; {tried.unknown} of them left no figure to tell by" if tried.unknown else ""
+        what = METRICS[one.claim.metric].text
+        lacking = f", {tried.lost} of which left a model with no {what}" if tried.lost else ""
+        if tried.unknown:
+            lacking += f"; {tried.unknown} of them left no figure to tell by"
     else:
         thing = {"record": "attacked record", "update": "update"}[tried.unit]
         found = f"recovered {tried.successes} of {words.count(tried.n, thing)}"

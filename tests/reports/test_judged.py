@@ -34,6 +34,12 @@ def test_runs_that_left_no_figure_are_of_those_that_were_tried() -> None:
     assert "worked in 0 of 5 runs; 5 of them left no figure to tell by" in judged.worked(lost)
 
 
+def test_runs_that_left_no_model_are_of_those_in_which_it_worked() -> None:
+    made = assessed(pairs("sign_flip", [0.1, None, None, 0.0, 0.0]))
+    (one,) = [one for one in made.statements if one.claim.stack == "robust"]
+    assert "worked in 3 of 5 runs, 2 of which left a model with no AUROC (" in judged.worked(one)
+
+
 def test_nothing_adapts_to_a_defense_that_is_not_there() -> None:
     one = statement("sign_flip")
     for defense, adaptive, text in (
