@@ -94,7 +94,7 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
 
 def _is_rate(measured: Measured) -> bool:
     """Whether a metric counts how many of how many."""
-    return METRICS[measured.metric].basis in ("trials", "clusters")
+    return METRICS[measured.metric].is_rate
 
 
 def _recovers(cell: Cell, seeds: Sequence[int], measured: Measured) -> bool:

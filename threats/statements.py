@@ -408,7 +408,8 @@ def _does(measured: Measured, drop: float) -> str:
             beyond = "false triggers"
         return f"raises the {metric.text} by {100 * drop:g} points or more beyond {beyond}"
     verb = "lowers" if metric.harm == "lower" else "raises"
-    return f"{verb} the {metric.text} by {drop:g} or more"
+    size = f"{100 * drop:g} points" if metric.is_rate else f"{drop:g}"
+    return f"{verb} the {metric.text} by {size} or more"
 
 
 def _text(
@@ -442,7 +443,8 @@ def _text(
     worst = ""
     if lost.known:
         most = max(lost.known.values())
-        size = f"{signed_points(most)} points" if measured.beside else figure(most)
+        in_points = measured.beside or METRICS[measured.metric].is_rate
+        size = f"{signed_points(most)} points" if in_points else figure(most)
         largest = "Of the others, the largest" if without else "The largest"
         worst = f" {largest} {change} was {size}."
     done = _does(measured, drop).replace("lowers", "lowered").replace("raises", "raised")

@@ -167,8 +167,10 @@ def magnitude(one: Magnitude) -> str:
     if one.value is None:
         return f"no {metric.text} is left, {level}"
     if one.kind == "privacy":
-        return f"{metric.text} {words.figure(one.value)}, {level}"
+        value = words.share(one.value) if metric.is_rate else words.figure(one.value)
+        return f"{metric.text} {value}, {level}"
     verb = "fell" if metric.harm == "lower" else "rose"
     if one.value <= 0:
         return f"{metric.text} never {verb}, {level}"
-    return f"{metric.text} {verb} by {words.figure(one.value)}, {level}"
+    size = words.points(one.value).lstrip("+") if metric.is_rate else words.figure(one.value)
+    return f"{metric.text} {verb} by {size}, {level}"
