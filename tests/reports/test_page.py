@@ -437,7 +437,7 @@ def test_broken_manifest_is_refused_by_name(folder):
         ('{"command": 1.5}', "command"),
         ('{"versions": "x"}', "versions"),
         ('{"machine": [1]}', "machine"),
-        ('{"seconds": NaN}', "seconds"),
+        ('{"seconds": NaN}', "NaN"),
         ('{"attacks": [[]]}', "attacks.0"),
         ('{"refused": [{"attack": "a", "defense": "b", "reason": "c"}]}', "refused.0.n_hostile"),
     ],

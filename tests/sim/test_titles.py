@@ -171,7 +171,8 @@ def test_no_choice_of_a_user_passes_as_one_of_the_project(title: str) -> None:
     [
         "Krum + median", "krum+median", "Krum, median", "Krum and median", "KRUM  /  Median",
         "Krum median", "norm clipping + Krum + secure aggregation", "secagg + dp_record",
-        "\N{CYRILLIC CAPITAL LETTER KA}rum \N{FULLWIDTH PLUS SIGN} median", "sign flipping with none",
+        "\N{CYRILLIC CAPITAL LETTER KA}rum \N{FULLWIDTH PLUS SIGN} median",
+        "sign flipping with none",
         "hidden shift & sign flipping", "Krum + Krum",
     ],
 )  # fmt: skip
