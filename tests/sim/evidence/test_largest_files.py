@@ -12,6 +12,7 @@ import pytest
 from sim import api, evidence, files
 from sim.errors import InputError
 from sim.evidence import audits, manifest, store
+from sim.study import checkpoints
 from tests.records import addressed, make_record
 from threats import claims, stored, verdict
 
@@ -84,6 +85,21 @@ def test_a_line_with_a_hole_is_refused_before_it_is_read(
         tracemalloc.stop()
     assert peak < 10 * store.PIECE
     assert "\n" not in str(one.value)
+
+
+def test_progress_with_a_hole_is_left_aside_before_it_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "a.state").open("wb") as file:
+        file.truncate(2**27)
+    tracemalloc.start()
+    try:
+        assert checkpoints.states(tmp_path) == {}
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**22
+    assert "is not used (it is not whole)" in capfd.readouterr().err
 
 
 def test_a_line_of_many_pieces_is_read_whole_and_one_beyond_the_limit_is_refused(
