@@ -246,7 +246,7 @@ def test_reconstructions_of_data_that_is_not_public_are_scores_only(folder):
     html = page.write_report(where).read_text()
     assert "SECRET" not in html
     assert "not marked public" in html
-    assert "38 %" in html
+    assert "38\N{NO-BREAK SPACE}%" in html
 
 
 @pytest.mark.usefixtures("undrawn")
