@@ -131,8 +131,8 @@ def _of_parts(parts: Sequence[str], longest: int) -> str | None:
         short = parts[place] if len(parts[place]) <= share else _between_words(parts[place], share)
         room -= len(short or "")
         made[place] = short
-    kept = [one for _, one in sorted(made.items()) if one is not None]
-    return BESIDE.join(kept) if len(kept) == len(parts) else None
+    left = [one for _, one in sorted(made.items()) if one is not None]
+    return BESIDE.join(left) if len(left) == len(parts) else None
 
 
 def _apart(names: Sequence[str], longest: int) -> list[str]:
@@ -152,8 +152,8 @@ def _apart(names: Sequence[str], longest: int) -> list[str]:
 
 def _middle(words: Sequence[str], first: int, last: int) -> str:
     """The words from one place to another, with dots for those before and behind them."""
-    kept = "".join(words[max(0, first) : last]).rstrip()
-    return f"{DOTS * (first > 0)}{kept}{DOTS * (last < len(words))}"
+    left = "".join(words[max(0, first) : last]).rstrip()
+    return f"{DOTS * (first > 0)}{left}{DOTS * (last < len(words))}"
 
 
 def _spelled(line: str) -> str:

@@ -63,5 +63,5 @@ def test_names_of_the_project_are_cut_between_words_and_differ(group: str) -> No
     assert len({*found}) == len({*names})
     assert sum(one.endswith(")") for one in found) < len(names) / 6
     for name, short in zip(names, found, strict=True):
-        kept = re.findall(r"[^ +.]+", "" if short.endswith(")") else short)
-        assert set(kept) <= {*re.findall(r"[^ +.]+", name)}, (name, short)
+        left = re.findall(r"[^ +.]+", "" if short.endswith(")") else short)
+        assert set(left) <= {*re.findall(r"[^ +.]+", name)}, (name, short)
