@@ -41,7 +41,7 @@ privacy: .venv/.dev  ## measure at full size: attacks on privacy, audits, the ha
 	$(BIN)/python -m pytest -m slow -s tests
 
 toolbox: .venv/.toolbox  ## run the attacks that the Adversarial Robustness Toolbox computes
-	$(BIN)/python -m pytest tests/attacks/test_toolbox.py tests/sim/config/test_every_config.py
+	$(BIN)/python -m pytest tests/attacks/test_toolbox.py tests/sim/config/test_every_config.py tests/sim/study/test_costs.py
 
 exports: .venv/.exports  ## hold the exports to the models of OSCAL and the schema of CycloneDX
 	$(BIN)/python -m pytest tests/threats/exports

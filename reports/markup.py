@@ -29,6 +29,14 @@ _NUMBER = re.compile(r"[+\-\N{MINUS SIGN}]?(?:\d[\d,]*(?:\.\d+)?|\.\d+|\N{INFINI
 _OF = re.compile(r"\d+ of (\d+)\b")
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9]+")
 
+UNITS = ("%", "ms", "s", "min", "h", "kB", "MB", "GB", "KiB", "MiB", "GiB", "dB")
+# A space between a number and its unit in text: what follows it up to a tag is outside of tags.
+_BEFORE_UNIT = re.compile(rf"(?<=\d) (?=(?:{'|'.join(UNITS)})(?!\w)[^<>]*(?:<|$))")
+_AS_IT_IS = re.compile(
+    r"(<!--.*?-->|<(?:svg|script|style|code|pre|textarea)\b.*?</(?:svg|script|style|code|pre|textarea)>)",
+    re.DOTALL,
+)
+
 
 def dressed(page: str) -> str:
     """The page, each of whose tables has scopes, labels of its cells, an id and a link a row.
@@ -54,6 +62,16 @@ def dressed(page: str) -> str:
         return found[0] + (_link(place, "this part") if found["heading"] else "")
 
     return _PLACE.sub(dress, page)
+
+
+def unbroken(page: str) -> str:
+    """The page, in whose text no line ends between a number and its unit.
+
+    Commands, typed names, scripts and pictures stay as they are, and so do attributes.
+    """
+    parts = _AS_IT_IS.split(page)
+    parts[::2] = (_BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", part) for part in parts[::2])
+    return "".join(parts)
 
 
 def policy(script: str) -> str:

@@ -90,12 +90,13 @@ def page(template: str, **values: object) -> str:
     made = environment().get_template(template)
     frame = {"script": Markup(script()), "policy": Markup(markup.policy(script()))}
     text = glossary.filled(made.render(**frame, **values), values)
-    return markup.dressed(safe.unmarked(terms.linked(text)))
+    return markup.unbroken(markup.dressed(safe.unmarked(terms.linked(text))))
 
 
 def part(template: str, **values: object) -> str:
     """A piece of a page as HTML text: the template with the values."""
-    return safe.unmarked(environment().get_template(template).render(**values))
+    made = environment().get_template(template)
+    return markup.unbroken(safe.unmarked(made.render(**values)))
 
 
 @cache

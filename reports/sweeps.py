@@ -217,10 +217,11 @@ def places(folder: Path) -> list[Path]:
 def write(folder: Path) -> tuple[Path, Sweep]:
     """The path of a sweep's page, written with ``results.csv``, and the sweep."""
     sweep = read(folder)
+    manifest = manifest_of(folder)
     evidence.write_results(folder, sweep.results())
     target = folder / "report" / "index.html"
     svg = style.inline(partial(draw, sweep), FIGURE)
-    files.replace(target, render(sweep, manifest_of(folder), svg).encode())
+    files.replace(target, render(sweep, manifest, svg).encode())
     return target, sweep
 
 

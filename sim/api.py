@@ -454,17 +454,15 @@ def _read(place: Path, folder: Path | None) -> Results:
 def _json(place: Path, name: str) -> Node | None:
     """The object of a file of a folder; None without the file."""
     try:
-        found = json.loads(files.content(place / name))
+        return files.parsed(files.content(place / name))
     except FileNotFoundError:
         return None
     except OSError as error:
         expected = f"expected {name} to be a file ({error.strerror})"
         raise InputError("folder", place, expected) from None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise InputError("folder", place, f"expected one JSON object in {name}")
-    return found
+    except ValueError as error:
+        expected = f"expected one JSON object in {name} ({error})"
+        raise InputError("folder", place, expected) from None
 
 
 def _commanded(
@@ -538,7 +536,7 @@ def _page(
 ) -> Path:
     from reports.page import INDEX, RUNS, write_report
 
-    shown = all(record.config["report"]["show_reconstructions"] for record in records)
+    shown = all(record.shows_reconstructions for record in records)
     name = RUNS if of_design else INDEX
     return write_report(folder, everything, name=name, show_reconstructions=shown)
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
+import math
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from sim.errors import InputError
 from sim.interrupts import finishing
+from sim.types import Node
 
 MOST_BYTES = 2**27  # of a file of JSON that stands beside evidence
+LARGEST: Final = 2**63 - 1  # whole number of a file of JSON
+SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")  # half a character, which UTF-8 has not
 PART = ".part"  # how the name of a file ends that is not whole yet
 # errors of file systems that have no locks
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
@@ -113,6 +120,25 @@ def content(path: Path, most: int = MOST_BYTES) -> bytes:
     return found
 
 
+def parsed(text: bytes) -> Node:
+    """The JSON object in a file that anybody may have edited.
+
+    Its numbers are finite, and whole ones have no more than 64 bits with their sign; its texts can
+    be written. Raises ``ValueError`` for anything else, also for one that is nested too deep.
+    """
+    try:
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+        if SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except UnicodeError:
+        raise ValueError("expected text in UTF-8") from None
+    if not isinstance(found, dict):
+        raise ValueError("expected one JSON object")
+    return found
+
+
 def leftovers(folder: Path) -> None:
     """Remove the files that a killed command left half-written in ``folder``."""
     with _named(folder / PART):
@@ -140,6 +166,23 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(number)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"expected finite numbers, and not {_shortened(text)}")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > len(str(-LARGEST)) or abs(value := int(text)) > LARGEST:
+        raise ValueError(f"expected whole numbers of up to 64 bits, and not {_shortened(text)}")
+    return value
+
+
+def _shortened(text: str, most: int = 24) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _opened(path: Path, flags: int) -> int:

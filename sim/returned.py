@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import NotFiniteError, PluginError
-from sim.types import Guess, Isolated, Look, Members, Records, Schema, Stateful, View
+from sim.types import Guess, Isolated, Look, Members, Pass, Records, Schema, Stateful, View
 from sim.untrusted import described, type_name
 
 T = TypeVar("T")
@@ -123,6 +123,18 @@ def looks(plugin: object, value: object) -> Sequence[Look]:
         parts = instance(plugin, look, Look)
         if not all(isinstance(part, int | np.integer) and part >= 1 for part in parts):
             raise wrong(plugin, described(tuple(look)), "a Look of whole numbers of at least 1")
+    return value
+
+
+def passes(plugin: object, value: object) -> Sequence[Pass]:
+    """The work that an attack asks of a final model, each part in whole numbers of at least 0."""
+    if not isinstance(value, list | tuple):
+        raise wrong(plugin, described(value), "a list of Pass")
+    for one in value:
+        work, *numbers = instance(plugin, one, Pass)
+        known = work in ("answers", "gradients", "training")
+        if not known or not all(isinstance(n, int | np.integer) and n >= 0 for n in numbers):
+            raise wrong(plugin, described(tuple(one)), "a Pass of whole numbers of at least 0")
     return value
 
 

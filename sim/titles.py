@@ -29,6 +29,7 @@ from sim.types import Node
 
 JOINT: Final = "+"  # between names that stand for one together
 BESIDE: Final = " + "  # between their plain names
+JOINTS: Final = ("and", "with", "plus", "then")  # words that stand between names as well
 FIELDS: Final = "fields.yaml"  # beside the data sets
 LONGEST: Final = 60  # characters of a title
 MOST: Final = 300  # characters of a sentence
@@ -160,12 +161,13 @@ def of_user(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, dict[
 def posing(title: str) -> str | None:
     """The reason why somebody's title could be taken for one of the project, or None.
 
-    It looks like a title or a name of a choice of the project, or mixes scripts within a word.
+    It looks like a title or a name of a choice of the project, or like several of them that work
+    together, or mixes scripts within a word.
 
-    >>> posing("K-rum"), posing("trimean")
-    ("looks like 'Krum'", None)
+    >>> posing("K-rum"), posing("krum & median"), posing("trimean")
+    ("looks like 'Krum'", "looks like 'Krum + median'", None)
     """
-    if (ours := _taken().get(_letters(title))) is not None:
+    if (ours := _taken().get(_letters(title)) or _combined(title)) is not None:
         return f"looks like {cut(ours)!r}"
     mixed = next(filter(_is_mixed, re.findall(r"\w+", unicodedata.normalize("NFKC", title))), None)
     return None if mixed is None else f"mixes scripts within the word {cut(mixed)!a}"
@@ -224,6 +226,28 @@ def _taken() -> dict[str, str]:
     """The titles and the names of all of the project's own choices, by ``_letters``."""
     found = [(one.title, key) for group in GROUPS for key, one in _ours(group).items()]
     return {_letters(text): text for both in found for text in reversed(both)}
+
+
+def _combined(title: str) -> str | None:
+    """The titles of the project's choices that somebody's title consists of; None of others."""
+    words = [_letters(word) for word in re.findall(r"\w+", unicodedata.normalize("NFKD", title))]
+    found: list[tuple[str, ...] | None] = [()]  # of the first words, by how many they are
+    for end in range(1, len(words) + 1):
+        known = (
+            (*before, ours)
+            for start in range(end)
+            if (before := found[start]) is not None
+            and (ours := _taken().get("".join(words[start:end]))) is not None
+        )
+        joined = found[-1] if words[end - 1] in _joints() else None
+        found.append(next(known, joined))
+    last = found[-1]
+    return BESIDE.join(last) if last else None
+
+
+@cache
+def _joints() -> frozenset[str]:
+    return frozenset(("", *map(_letters, JOINTS)))
 
 
 def _letters(title: str) -> str:

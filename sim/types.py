@@ -733,6 +733,27 @@ class Trying(Protocol):
     def tries(self) -> int: ...
 
 
+class Pass(NamedTuple):
+    """Records that a model works on, ``n_records`` at a time and so many ``times``.
+
+    ``work``: it answers, its gradients are computed, or a model of its network is trained on them.
+    """
+
+    work: Literal["answers", "gradients", "training"]
+    n_records: int
+    times: int
+
+
+@runtime_checkable
+class Passing(Protocol):
+    """An attack on the final model that states how much it asks of it, for estimates of time alone.
+
+    ``n_records``: test records of all hospitals.
+    """
+
+    def passes(self, schema: Schema, n_records: int) -> Sequence[Pass]: ...
+
+
 @runtime_checkable
 class Isolation(Protocol):
     """An attack on sums of updates: what is pooled after a round -> rows over fewer hospitals.

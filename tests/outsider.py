@@ -369,8 +369,9 @@ def statements(folder: Folder) -> Iterator[str]:
                 worst["privacy"] = mine["upper"] * scope(folder, runs[0])
         else:
             lost = losses(folder, metric, runs)
-            hits = sum(loss is not None and loss >= drop - SAME for loss in lost)
-            unknown = sum(loss is None for loss in lost)
+            none = sum(loss is None for loss in lost)
+            unknown = none if metric.get("beside") else 0  # else all of the score is lost
+            hits = none - unknown + sum(one is not None and one >= drop - SAME for one in lost)
             n = len(lost)
             mine = {
                 "lower": clopper_pearson(hits, n)[0],

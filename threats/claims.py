@@ -90,10 +90,10 @@ def stated(folder: Path) -> dict[str, int]:
     for number, line in enumerate(_lines(folder / CLAIMS), 1):
         try:
             content, previous = sealed.opened(line, previous)
-            made = json.loads(content)
+            made = files.parsed(content)
             found.setdefault(str(made["id"]), int(made["evidence"]["bytes"]))
-        except (sealed.BrokenError, ValueError, KeyError, TypeError, RecursionError) as error:
-            reason = str(error) if isinstance(error, sealed.BrokenError) else "it is no claim"
+        except (ValueError, KeyError, TypeError) as error:
+            reason = str(error) if isinstance(error, ValueError) else "it is no claim"
             where = f"{folder / CLAIMS}:{number}"
             raise InputError(where, "line", f"not a claim: {reason}") from None
     return found

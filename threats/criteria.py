@@ -101,12 +101,26 @@ class Series:
     """Figures by seed, turned so that a larger one is worse; of one hospital or of the consortium.
 
     ``lost``: seeds in which the attack left no figure though the control has one. Such a seed
-    counts with the worst value that there is.
+    counts with the worst value that there is; but where nobody knows what it would have been
+    (``unknown``, of ``lost``), it counts for the lower bound with the best.
     """
 
-    values: tuple[float, ...]
-    lost: int
+    known: tuple[float, ...]
     hospital: str | None
+    reach: Range
+    lost: int = 0
+    unknown: int = 0
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The figures of all seeds, at their worst."""
+        return (*self.known, *[self.reach.high] * self.lost)
+
+    @property
+    def at_best(self) -> tuple[float, ...]:
+        """The same, with what nobody knows at its best."""
+        certain = self.lost - self.unknown
+        return (*self.known, *[self.reach.high] * certain, *[self.reach.low] * self.unknown)
 
 
 def judge(
@@ -296,17 +310,18 @@ def _of_series(
 
 def _series(criterion: Criterion, measured: Measured, cell: Cell) -> Iterator[Series]:
     first = next(iter(cell.runs.values()))
+    reach = _reach(criterion)
     hospitals: list[str | None] = [None]
     if criterion.over == "worst_hospital":
         hospitals = [one.hospital for one in first.hospitals]
     for hospital in hospitals:
         if criterion.bound[0] == "loss_at_most":
             cost = losses(cell, measured, hospital)
-            values = list(cost.known.values())
-            lost = len(cost.unknown)
+            known = tuple(cost.known.values())
+            yield Series(known, hospital, reach, len(cost.without), len(cost.unknown))
         else:
             values, lost = _figures_of(criterion, cell, hospital)
-        yield Series((*values, *[_reach(criterion)[1]] * lost), lost, hospital)
+            yield Series(tuple(values), hospital, reach, lost)
 
 
 def _figures_of(criterion: Criterion, cell: Cell, hospital: str | None) -> tuple[list[float], int]:
@@ -330,11 +345,11 @@ def _n_series(criterion: Criterion, cell: Cell) -> int:
 def _bounded(criterion: Criterion, series: Series, n_tests: int) -> Figure:
     values = series.values
     if criterion.over == "worst_seed":
-        return max(values), max(values), max(values)
-    reach = Range(*_reach(criterion))
+        return max(values), max(series.at_best), max(values)
     mean = sum(values) / len(values)
-    upper = bounds.of_mean(values, reach, criterion.alpha).upper
-    return mean, bounds.of_mean(values, reach, criterion.alpha / n_tests).lower, upper
+    upper = bounds.of_mean(values, series.reach, criterion.alpha).upper
+    lower = bounds.of_mean(series.at_best, series.reach, criterion.alpha / n_tests).lower
+    return mean, lower, upper
 
 
 def _sign(criterion: Criterion) -> int:
@@ -351,11 +366,11 @@ def _turned(criterion: Criterion, figure: Figure) -> Figure:
     return (-estimate, -upper, -lower) if _sign(criterion) < 0 else figure
 
 
-def _reach(criterion: Criterion) -> tuple[float, float]:
+def _reach(criterion: Criterion) -> Range:
     low, high = METRICS[criterion.metric].range
     if criterion.bound[0] == "loss_at_most":
-        return low - high, high - low
-    return (-high, -low) if _sign(criterion) < 0 else (low, high)
+        return Range(low - high, high - low)
+    return Range(-high, -low) if _sign(criterion) < 0 else Range(low, high)
 
 
 def _together(outcomes: Sequence[Outcome], lacking: bool) -> Outcome:

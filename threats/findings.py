@@ -94,7 +94,7 @@ def _no_better_than_null(cell: Cell, seeds: Sequence[int], measured: Measured) -
 
 def _is_rate(measured: Measured) -> bool:
     """Whether a metric counts how many of how many."""
-    return METRICS[measured.metric].basis in ("trials", "clusters")
+    return METRICS[measured.metric].is_rate
 
 
 def _recovers(cell: Cell, seeds: Sequence[int], measured: Measured) -> bool:
@@ -121,7 +121,7 @@ def _no_better_in_the_mean(
 def omissions(cell: Cell, measured: Measured) -> list[str]:
     """The seeds of ``cell`` that do not count, and why."""
     where = "" if measured.beside else " in the run or its control"
-    if _may_be_undefined(measured):
+    if may_be_lost(measured):
         where = " in the control"
     no_control = "no run without the defense in which the attack did something"
     no_figure = f"no {METRICS[measured.metric].text}{where}"
@@ -142,15 +142,15 @@ def counted_seeds(cell: Cell, measured: Measured) -> list[int]:
     return [seed for seed in cell.controlled if not _uncounted(cell, seed, measured)]
 
 
-def _may_be_undefined(measured: Measured) -> bool:
-    """Whether the figure is a score of a model, which an attack may leave without one."""
+def may_be_lost(measured: Measured) -> bool:
+    """Whether the figure is a score of a model; an attack that leaves none has lost all of it."""
     scored = METRICS[measured.metric].basis == "seeds" and not measured.beside
     return scored and measured.control == "attack_free"
 
 
 def _uncounted(cell: Cell, seed: int, measured: Measured) -> bool:
     """Whether a figure is missing, in the run or in the control that is there."""
-    if not _may_be_undefined(measured):
+    if not may_be_lost(measured):
         return _lacks_figure(cell, seed, measured)
     control = controls(cell, measured).get(seed)
     return control is not None and control.value(measured.metric) is None

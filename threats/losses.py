@@ -9,24 +9,31 @@ from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS
 from threats.catalog import Measured
 from threats.cells import Cell
-from threats.findings import controls
+from threats.findings import controls, may_be_lost
 
 
 @dataclass(frozen=True)
 class Losses:
     """Losses by seed; a positive one is harm.
 
-    ``unknown``: seeds in which the control has a figure and the attacked run has none, as where its
-    model is not finite. Nobody knows that these were harmless.
+    ``lost`` and ``unknown``: seeds in which the control has a figure and the attacked run has none,
+    as where its model is not finite. A score of the model, such as AUROC, is lost as a whole then,
+    which is more than any figure shows; how often a mark would have worked, nobody knows.
     """
 
     known: dict[int, float]
-    unknown: tuple[int, ...]
+    lost: tuple[int, ...] = ()
+    unknown: tuple[int, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """Seeds that count, in order."""
-        return tuple(sorted((*self.known, *self.unknown)))
+        return tuple(sorted((*self.known, *self.without)))
+
+    @property
+    def without(self) -> tuple[int, ...]:
+        """Seeds in which the attacked run has no figure."""
+        return (*self.lost, *self.unknown)
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,17 @@ def losses(cell: Cell, measured: Measured, hospital: str | None = None) -> Losse
     """
     sign = -1 if METRICS[measured.metric].harm == "lower" else 1
     known: dict[int, float] = {}
-    unknown: list[int] = []
+    without: list[int] = []
     for seed in acted(cell):
         before = _before(cell, seed, measured, hospital)
         after = cell.runs[seed].value(measured.metric, hospital)
         if before is not None and after is not None:
             known[seed] = sign * (after - before)
         elif before is not None:
-            unknown.append(seed)
-    return Losses(known, tuple(unknown))
+            without.append(seed)
+    if may_be_lost(measured):
+        return Losses(known, lost=tuple(without))
+    return Losses(known, unknown=tuple(without))
 
 
 def counts(runs: Sequence[RunRecord], metric: str) -> Counts:

@@ -78,6 +78,8 @@ class Trials(Fact):
     """The number of independent trials that would tell as much."""
     successes: int
     """The trials in which the attack succeeded."""
+    lost: int
+    """Of these, the runs that left a model without the figure that is claimed about."""
     unknown: int
     """The trials of which that is not known."""
     seeds: tuple[int, ...]
@@ -270,9 +272,9 @@ def _tried(cell: Cell, measured: Measured, drop: float) -> tuple[Rate, Trials] |
 
 
 def _of_seeds(lost: Losses, drop: float) -> tuple[Rate, Trials]:
-    successes = sum(is_material(loss, drop) for loss in lost.known.values())
+    successes = len(lost.lost) + sum(is_material(loss, drop) for loss in lost.known.values())
     rate = bounds.of_seeds(successes, len(lost.seeds), len(lost.unknown))
-    return rate, _trials("seed", rate, lost.seeds)
+    return rate, _trials("seed", rate, lost.seeds, len(lost.lost))
 
 
 def _of_recovered(tried: Counts, unit: Unit) -> tuple[Rate, Trials]:
@@ -280,12 +282,13 @@ def _of_recovered(tried: Counts, unit: Unit) -> tuple[Rate, Trials]:
     return rate, _trials(unit, rate, tried.seeds)
 
 
-def _trials(unit: Unit, rate: Rate, seeds: Sequence[int]) -> Trials:
+def _trials(unit: Unit, rate: Rate, seeds: Sequence[int], lost: int = 0) -> Trials:
     return Trials(
         unit=unit,
         n=rate.n,
         effective=rate.n_effective,
         successes=rate.successes,
+        lost=lost,
         unknown=rate.possible - rate.successes,
         seeds=tuple(seeds),
     )
@@ -352,7 +355,7 @@ def _worst(cell: Cell, asked: Sequence[Measured]) -> tuple[str, float] | None:
     found = []
     for measured in asked:
         lost = losses(cell, measured)
-        values = [*lost.known.values(), *[float("inf")] * len(lost.unknown)]
+        values = [*lost.known.values(), *[float("inf")] * len(lost.without)]
         if values:
             worst = float(np.quantile(values, WORST, method="higher"))
             found.append((measured.metric, worst))
@@ -405,7 +408,8 @@ def _does(measured: Measured, drop: float) -> str:
             beyond = "false triggers"
         return f"raises the {metric.text} by {100 * drop:g} points or more beyond {beyond}"
     verb = "lowers" if metric.harm == "lower" else "raises"
-    return f"{verb} the {metric.text} by {drop:g} or more"
+    size = f"{100 * drop:g} points" if metric.is_rate else f"{drop:g}"
+    return f"{verb} the {metric.text} by {size} or more"
 
 
 def _text(
@@ -430,18 +434,22 @@ def _text(
             f" as much as {rate.n_effective:.0f} independent {RECOVERED[measured.metric]}s);"
             f" runs {named(used)}."
         )
-    lacks = f"left no {METRICS[measured.metric].text} to compare"
-    unknown = f"; {trials.unknown} of them {lacks}" if trials.unknown else ""
+    what = METRICS[measured.metric].text
+    without = f", {trials.lost} of which left a model with no {what}" if trials.lost else ""
+    if trials.unknown:
+        without += f"; {trials.unknown} of them left no {what} to compare"
     lost = losses(cell, measured)
     change = "loss" if METRICS[measured.metric].harm == "lower" else "rise"
     worst = ""
     if lost.known:
         most = max(lost.known.values())
-        size = f"{signed_points(most)} points" if measured.beside else figure(most)
-        worst = f" The largest {change} was {size}."
+        in_points = measured.beside or METRICS[measured.metric].is_rate
+        size = f"{signed_points(most)} points" if in_points else figure(most)
+        largest = "Of the others, the largest" if without else "The largest"
+        worst = f" {largest} {change} was {size}."
     done = _does(measured, drop).replace("lowers", "lowered").replace("raises", "raised")
     return (
-        f"{name}{by} {done} in {rate.successes} of {rate.n} runs{unknown} ({share(rate.share)};"
+        f"{name}{by} {done} in {rate.successes} of {rate.n} runs{without} ({share(rate.share)};"
         f" with 95 % confidence each, {limits} of such runs); runs {named(used)}.{worst}"
     )
 

@@ -166,14 +166,11 @@ def _searched(folder: Path, design: Design) -> Searched | None:
 
 def _parsed(folder: Path, name: str) -> Node:
     try:
-        found = json.loads(files.content(folder / name))
+        return files.parsed(files.content(folder / name))
     except OSError as error:
         raise _wrong(folder, f"{name} to be a file ({error.strerror})") from None
-    except (ValueError, RecursionError):
-        raise _wrong(folder, f"{name} as wardround validate writes it") from None
-    if not isinstance(found, dict):
-        raise _wrong(folder, f"{name} to be one JSON object")
-    return found
+    except ValueError as error:
+        raise _wrong(folder, f"{name} as wardround validate writes it ({error})") from None
 
 
 def _assessment(judged: Node, register: Node) -> Node:

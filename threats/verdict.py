@@ -383,11 +383,14 @@ def _json(value: Node) -> bytes:
 def _named_head(folder: Path) -> Node | None:
     """The head that the folder's verdict names; None without a verdict. Raises ``InputError``."""
     try:
-        stated = json.loads(files.content(folder / VERDICT))["evidence"]
+        stated = files.parsed(files.content(folder / VERDICT))["evidence"]
         return {"bytes": stated["bytes"], "hash": stated["hash"]}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f" ({error.strerror})" if isinstance(error, OSError) else ""
-        expected = f"expected a {VERDICT} that names its evidence{reason}"
-        raise InputError("folder", folder, expected) from None
+    except (KeyError, TypeError):
+        reason = ""
+    except OSError as error:
+        reason = f" ({error.strerror})"
+    except ValueError as error:
+        reason = f" ({error})"
+    raise InputError("folder", folder, f"expected a {VERDICT} that names its evidence{reason}")

@@ -12,7 +12,7 @@ from attacks._shared import art
 from sim import feasible
 from sim.errors import number, whole
 from sim.limits import REPEATS
-from sim.types import About, Records, Released, Room, Schema
+from sim.types import About, Pass, Records, Released, Room, Schema
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,20 @@ class ProjectedGradient:
         """
         fixed = feasible.fixed_fields(schema, self.fixed)
         return feasible.room(schema, features, fixed, self.reach, feasible.limits(seen.features))
+
+    def passes(self, schema: Schema, n_records: int) -> list[Pass]:
+        """The gradients of all records at each step, and their answers to each level tried."""
+        fixed = feasible.fixed_fields(schema, self.fixed)
+        free = [
+            len(field.columns)
+            for field in schema.fields
+            if field.kind == "categorical" and field.name not in fixed
+        ]
+        rounds = min(self.levels, len(free))
+        return [
+            Pass("gradients", n_records, self.steps),
+            Pass("answers", n_records, rounds * (1 + sum(free))),
+        ]
 
     def __call__(
         self, held: Released, records: Records, space: Room, rng: np.random.Generator

@@ -12,7 +12,7 @@ from attacks._shared import art
 from sim.errors import one_of, whole
 from sim.feasible import limits
 from sim.limits import MOST_STEPS, REPEATS
-from sim.types import About, Records, Released, Schema
+from sim.types import About, Pass, Records, Released, Schema
 
 DISTRIBUTIONS = ("records", "fields", "uniform")
 
@@ -50,6 +50,12 @@ class Knockoff:
         whole(1, MOST_STEPS, queries=self.queries)
         whole(1, REPEATS, epochs=self.epochs)
         art.require(self.about.title)
+
+    def passes(self, schema: Schema, n_records: int) -> list[Pass]:
+        """The answers to its queries, and the training on them of a copy."""
+        n_own = n_records // 2  # as the observer gives it
+        n_asked = min(self.queries, n_own) if self.distribution == "records" else self.queries
+        return [Pass("answers", n_asked, 1), Pass("training", n_asked, self.epochs)]
 
     def __call__(
         self, held: Released, schema: Schema, own: Records, rng: np.random.Generator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -395,7 +396,8 @@ def _label(
     """Name attacks and defenses on the left and above."""
     places = [place for _, place in across]
     ends = (-0.52, max(places) + 0.52)
-    attacks = [words.attack(name) + " *" * (name in adaptive) for name, _ in across]
+    attacks = [words.attack(name) for name, _ in across]
+    stars = [" *" * (name in adaptive) for name, _ in across]
     for number, (axes, defenses) in enumerate(sheet.panels):
         lines = range(len(defenses))
         names = [words.defense(name) for name in defenses]
@@ -403,22 +405,21 @@ def _label(
         last = len(defenses) - 0.48
         if sheet.upright:
             slant["rotation"] = 40
-            axes.set_xticks(lines, [labels.shown(name, LONGEST_ABOVE) for name in names], **slant)
-            axes.set_yticks(places, [width.short(name) for name in attacks])
+            axes.set_xticks(lines, labels.shortened(names, LONGEST_ABOVE), **slant)
+            axes.set_yticks(places, list(map(add, width.shortened(attacks), stars)))
             axes.set(xlim=(-0.52, last), ylim=ends[::-1])
             if number == 0:
                 axes.set(xlabel="Defense", ylabel="Attack")
         else:
             slant["rotation"] = 20 if sheet.roomy else 55
             flat = sheet.roomy and len(attacks) <= FLAT
-            shown = attacks
-            if width != PAGE:
-                shown = [
-                    labels.wrapped(name, 14) if flat else labels.shown(name, LONGEST_ABOVE)
-                    for name in attacks
-                ]
+            shown = list(map(add, attacks, stars))
+            if width != PAGE and flat:
+                shown = [labels.wrapped(name, 14) for name in shown]
+            elif width != PAGE:
+                shown = list(map(add, labels.shortened(attacks, LONGEST_ABOVE), stars))
             axes.set_xticks(places, shown, **({} if flat else slant))
-            axes.set_yticks(lines, [width.short(name) for name in names])
+            axes.set_yticks(lines, width.shortened(names))
             axes.set(xlim=ends, ylim=(last, -0.52), xlabel="Attack", ylabel="Defense")
         ours = (axes.get_yticklabels(), axes.get_xticklabels())
         of_attacks, of_defenses = ours if sheet.upright else ours[::-1]

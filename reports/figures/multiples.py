@@ -232,7 +232,7 @@ def _effects_panel(
 
 
 def _hospitals_down(axes: Axes, shown: Sequence[str], width: Width) -> None:
-    for tick, name in zip(_down(axes, [width.short(one) for one in shown]), shown, strict=False):
+    for tick, name in zip(_down(axes, width.shortened(shown)), shown, strict=False):
         style.mark(tick.label1, hospital=name)
 
 
@@ -291,7 +291,7 @@ def _detection_panel(axes: Axes, rows: pl.DataFrame, attacks: Sequence[str], wid
                 span = (row[f"{column}_low"], row[f"{column}_high"])
                 lines += style.line(axes, span, (y, y), color=color, linewidth=1.4, **_PALE)
             style.mark(lines, row["attack"], row["defense"])
-    ticks = _down(axes, [width.short(words.attack(name)) for name in attacks])
+    ticks = _down(axes, width.shortened([words.attack(name) for name in attacks]))
     for tick, name in zip(ticks, attacks, strict=False):
         style.mark(tick.label1, name)
     axes.xaxis.set_major_locator(

@@ -74,7 +74,11 @@ class Width:
 
     def short(self, name: str) -> str:
         """A name in one line beside an axis: cut where the figure is narrow, else as it is."""
-        return labels.shown(name, 20) if self.narrow else name
+        return self.shortened([name])[0]
+
+    def shortened(self, names: Sequence[str]) -> list[str]:
+        """Names beside one axis as ``short`` has them; different ones stay different."""
+        return labels.shortened(names, 20) if self.narrow else list(names)
 
 
 PAGE: Final = Width("page", 9.6, 9.5)  # one inch is 96 pixels on the page

@@ -137,7 +137,10 @@ def worked(one: Statement) -> str:
     tried = one.trials
     if tried.unit == "seed":
         found = f"worked in {tried.successes} of {words.count(tried.n, 'run')}"
-        lacking = f"; {tried.unknown} of them left no figure to tell by" if tried.unknown else ""
+        what = METRICS[one.claim.metric].text
+        lacking = f", {tried.lost} of which left a model with no {what}" if tried.lost else ""
+        if tried.unknown:
+            lacking += f"; {tried.unknown} of them left no figure to tell by"
     else:
         thing = {"record": "attacked record", "update": "update"}[tried.unit]
         found = f"recovered {tried.successes} of {words.count(tried.n, thing)}"
@@ -164,8 +167,10 @@ def magnitude(one: Magnitude) -> str:
     if one.value is None:
         return f"no {metric.text} is left, {level}"
     if one.kind == "privacy":
-        return f"{metric.text} {words.figure(one.value)}, {level}"
+        value = words.share(one.value) if metric.is_rate else words.figure(one.value)
+        return f"{metric.text} {value}, {level}"
     verb = "fell" if metric.harm == "lower" else "rose"
     if one.value <= 0:
         return f"{metric.text} never {verb}, {level}"
-    return f"{metric.text} {verb} by {words.figure(one.value)}, {level}"
+    size = words.points(one.value).lstrip("+") if metric.is_rate else words.figure(one.value)
+    return f"{metric.text} {verb} by {size}, {level}"

@@ -181,10 +181,11 @@ def report(place: str, figures: str | None, *, as_json: bool = False) -> None:
     else:
         chain = evidence.chain(folder)
         verdict.check(folder, chain)
-        evidence.write_tables(folder, chain.records)
-        if stored.held(folder):
+        manifest_of(folder)
+        found = stored.read(folder, chain) if stored.held(folder) else None
+        evidence.write_tables(folder, chain.records)  # all that is read of the folder holds
+        if found is not None:
             known = catalog.load()
-            found = stored.read(folder, chain)
             exports.write(folder, found.design, found.assessment, known, chain)
             verdict.write_table(folder, found.assessment)
             page(folder, chain.records, chain.records, of_design=True)
@@ -279,7 +280,7 @@ def page(
         from reports.figures import style
         from reports.page import INDEX, RUNS, write_report
 
-        shown = all(record.config["report"]["show_reconstructions"] for record in records)
+        shown = all(record.shows_reconstructions for record in records)
         name = RUNS if of_design else INDEX
         with nullcontext(drawing) if drawing is not None else aside(style.drawn) as drawn:
             return write_report(
@@ -305,7 +306,7 @@ def write_figures(folder: Path, formats: Sequence[str]) -> None:
         makers = list(sweeps.makers(folder))
     else:
         chain = evidence.chain(folder)
-        shown = all(record.config["report"]["show_reconstructions"] for record in chain.records)
+        shown = all(record.shows_reconstructions for record in chain.records)
         facts = manifest_of(folder)
         makers = list(page.makers(chain.records, facts, show_reconstructions=shown))
         if stored.held(folder):

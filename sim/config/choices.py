@@ -29,6 +29,10 @@ def options(group: str) -> list[str]:
 
 def offered(group: str, given: str) -> str:
     """The names of a configuration group, for a message about the name that was ``given``."""
+    parts = given.split("+")
+    if group == "attack" and len(parts) > 1 and set(parts) <= set(options(group)):
+        together = f"[{','.join(parts)}]"
+        return f"{together}, attacks that run together, or attacks=[{together}] in a comparison"
     return choice(given, options(group), f"wardround list {group}")
 
 

@@ -44,8 +44,15 @@ def _translated(error: Exception) -> InputError:
     if isinstance(error, OverrideParseException):
         return InputError("override", error.override, _unread(error.override, first))
     if found := KEY.search(text):
+        value = _value(found[1], text)
         expected = f"unknown key{near(found[1])}" if "override" in first else first
-        return InputError(found[1], _value(found[1], text), expected)
+        if found[1] in ("attack", "attacks") and "," in value:
+            listed = f"[{value.strip('[] ')}]"
+            expected = (
+                f"expected attack={listed} in a run, which runs them together;"
+                f" wardround compare attacks={listed} runs one after the other"
+            )
+        return InputError(found[1], value, expected)
     return InputError(getattr(error, "full_key", None) or "configuration", "...", first)
 
 

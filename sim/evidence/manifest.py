@@ -104,17 +104,15 @@ def manifest_of(folder: Path) -> Node:
     another type than a page can show.
     """
     try:
-        found = json.loads(files.content(folder / MANIFEST, MOST_BYTES))
+        found = files.parsed(files.content(folder / MANIFEST, MOST_BYTES))
     except FileNotFoundError:
         return {}
     except json.JSONDecodeError as error:
         raise InputError(MANIFEST, f"line {error.lineno}", "expected JSON") from None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         expected = f"expected a file of JSON that can be read ({reason})"
         raise InputError(MANIFEST, folder / MANIFEST, expected) from None
-    if not isinstance(found, dict):
-        raise InputError(MANIFEST, type(found).__name__, "expected one JSON object")
     try:
         _Stated.model_validate(found)
     except ValidationError as error:

@@ -59,6 +59,11 @@ class Metric:
     scopes: tuple[Scope, ...] = ("consortium",)
     null: str | None = None
 
+    @property
+    def is_rate(self) -> bool:
+        """Whether it counts how many of how many, so that its changes are stated in points."""
+        return self.basis in ("trials", "clusters")
+
 
 EVERYWHERE: Final[tuple[Scope, ...]] = ("consortium", "hospital")
 HOSPITAL: Final[tuple[Scope, ...]] = ("hospital",)

@@ -345,6 +345,12 @@ class RunRecord(Part):
         return sum(one.n_test_positive for one in self.hospitals)
 
     @property
+    def shows_reconstructions(self) -> bool:
+        """Whether its configuration lets pages show reconstructed records of private data."""
+        report = self.config.get("report") or {}
+        return report.get("show_reconstructions") is True
+
+    @property
     def n_attacked(self) -> int:
         """Records that reconstruction attacked."""
         found = self.outcome("reconstruction_rate")

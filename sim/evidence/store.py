@@ -24,6 +24,7 @@ from sim.types import Node
 EVIDENCE: Final = "evidence.jsonl"
 MANIFEST: Final = "manifest.json"
 LONGEST_LINE: Final = 2**30  # bytes
+PIECE: Final = 2**20  # bytes of a line that are read at a time
 RUN_KEY: Final = b'"run": "'  # the last of a line: its keys are sorted, and quotes in texts escaped
 RUN: Final = re.compile(rb'"run": "([0-9a-f]{16})"')
 
@@ -180,21 +181,29 @@ def _whole(number: int, step: int = 2**16) -> int:
 def lines_of(path: Path) -> Iterator[bytes]:
     """The whole lines of a file, one by one: a large comparison leaves hundreds of megabytes.
 
+    Of a long line that is no JSON object only the start: a file with a hole may be of any size.
     Raises ``OSError`` for what is no file, and for a line that does not end.
     """
     with os.fdopen(files.opened(path), "rb") as file:
-        while line := file.readline(LONGEST_LINE):
-            if line.endswith(b"\n"):
-                yield line
-            elif len(line) == LONGEST_LINE:
-                raise OSError(0, f"a line of more than {LONGEST_LINE} bytes")
+        while piece := file.readline(PIECE):
+            line = [piece]
+            while len(piece) == PIECE and not piece.endswith(b"\n"):
+                if not line[0].startswith(b"{") or b"\0" in piece:
+                    yield piece  # which no reader takes for a line
+                    return
+                piece = file.readline(PIECE)
+                line.append(piece)
+                if sum(map(len, line)) > LONGEST_LINE:
+                    raise OSError(0, f"a line of more than {LONGEST_LINE:,} bytes")
+            if piece.endswith(b"\n"):
+                yield b"".join(line)
 
 
 def promised_by_manifest(folder: Path, evidence: str) -> Node | None:
     """Size and hash of a kind of evidence by the folder's manifest; None where it has neither."""
     try:
-        stated = json.loads(files.content(folder / MANIFEST)).get(evidence)
-    except (OSError, ValueError, AttributeError, RecursionError):
+        stated = files.parsed(files.content(folder / MANIFEST)).get(evidence)
+    except (OSError, ValueError):
         return None  # whoever shows the manifest states what is wrong with it
     if not isinstance(stated, dict):
         return None

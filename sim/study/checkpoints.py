@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -40,6 +42,7 @@ EVERY: Final = 3.0  # seconds between two files
 DEAREST: Final = 0.01  # share of the time that writing may take, else files come less often
 FOLDER: Final = ".progress"
 FILE: Final = "*.state"
+DIGEST: Final = re.compile(rb"[0-9a-f]{64}\n")  # the first line of a file
 
 CLASSES: Final = {
     part.__name__: part
@@ -209,6 +212,9 @@ def clear(folder: Path, done: Collection[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, Stored]:
+    with os.fdopen(files.opened(path), "rb") as file:
+        if DIGEST.fullmatch(file.read(65)) is None:  # before a hole of any size is read
+            raise ValueError("it is not whole")
     digest, _, content = files.content(path, memory()).partition(b"\n")
     if sha256(content).hexdigest().encode() != digest:
         raise ValueError("it is not whole")

@@ -338,8 +338,10 @@ def only_lists(overrides: Sequence[str]) -> None:
     for word in overrides:
         key = _key(word)
         if key in ("attack", "defense"):
-            expected = f"expected {key}s=[...] in a comparison"
-            raise InputError(key, word.partition("=")[2], expected)
+            value = word.partition("=")[2]
+            several = key == "attack" and "," in value.strip("[] ")
+            form = f"[{value}], which run together," if several else "[...]"
+            raise InputError(key, value, f"expected {key}s={form} in a comparison")
 
 
 def _config(overrides: list[str]) -> DictConfig:

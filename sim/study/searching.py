@@ -1,7 +1,7 @@
 """Processor seconds that attacks which search take beside the training of a run, by own counts.
 
 An attack states how often it computes something (``sim.types``: ``Searching``, ``Shadowing``,
-``Trying``). How long that takes once is measured here, with the plan of the run.
+``Trying``, ``Passing``). How long that takes once is measured here, with the plan of the run.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 from sim import returned
 from sim.devices import one_thread
 from sim.errors import RefusedError
+from sim.models.released import ReleasedModel
 from sim.seeds import stream
 from sim.study.experiment import Experiment
-from sim.types import Look, Searching, Shadowing, Trying, View
+from sim.types import Look, Pass, Passing, Searching, Shadowing, Trying, View
 
 if TYPE_CHECKING:
     from sim.types import Observation, Updates
@@ -29,18 +30,21 @@ TWICE: Final = 2  # an inversion reads the updates, and shuffled ones
 TIMES: Final = 5  # that something is timed, but for the first time
 LONGEST_TIMED: Final = 0.3  # seconds, after which it is not timed again
 MOST_TIMED: Final = 256  # records in the tries of a look that are timed
+MOST_ASKED: Final = 4096  # records that a final model is timed with
 TOGETHER: Final = 64  # hospitals that train in the batches whose time is taken
 
 
 def searches(experiment: Experiment) -> bool:
     """Whether an attack of a run takes more than the run's training does."""
     attacks = experiment.attack_plan.attacks.values()
-    return any(isinstance(one, Searching | Shadowing | Trying) for one in attacks)
+    return any(isinstance(one, Searching | Shadowing | Trying | Passing) for one in attacks)
 
 
 @one_thread()
 def seconds(experiment: Experiment) -> float:
     """Processor seconds of all that the attacks of a run compute beside its training."""
+    from sim.observers.final_model import COPY_EPOCHS
+
     here = _Here(experiment)
     plan = experiment.plan
     rounds = plan.training.rounds
@@ -54,7 +58,12 @@ def seconds(experiment: Experiment) -> float:
             total += returned.amount(attack, trainings) * here.federation
         if isinstance(attack, Trying):
             total += returned.amount(attack, attack.tries) * rounds * here.aggregation
-    return total
+        if isinstance(attack, Passing):
+            asked = returned.passes(attack, attack.passes(plan.columns, here.n_tested))
+            total += sum(here.work(one) for one in asked)
+    # beside each copy of the model stands one that is made without it
+    alone = Pass("training", here.n_tested // 2, COPY_EPOCHS)
+    return total + len(experiment.attack_plan.of_kind("extraction")) * here.work(alone)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +133,32 @@ class _Here:
             np.exp(-features) * np.sign(features)  # about what a step of Adam makes of records
 
         return look.evaluations * look.n_tries / n_timed * _timed(once)
+
+    @property
+    def n_tested(self) -> int:
+        """Test records of all hospitals."""
+        return sum(len(one.test) for one in self.experiment.consortium.hospitals)
+
+    def work(self, asked: Pass) -> float:
+        """Seconds of what is asked of a final model. Of many records some are timed."""
+        if not asked.n_records or not asked.times:
+            return 0.0
+        plan = self.experiment.plan
+        rng = stream(0, "explain", "work")
+        model = ReleasedModel(plan.network, plan.network.initialize(rng).astype(np.float32))
+        n_timed = min(asked.n_records, MOST_ASKED)
+        features = rng.normal(size=(n_timed, plan.columns.n_features)).astype(np.float32)
+        labels = rng.integers(2, size=n_timed).astype(np.float32)
+
+        def once() -> None:
+            if asked.work == "answers":
+                model.logits(features)
+            elif asked.work == "gradients":
+                model.gradients(features, labels)
+            else:
+                model.taught(features, labels, 1, rng)
+
+        return asked.times * asked.n_records / n_timed * _timed(once)
 
     @cached_property
     def federation(self) -> float:

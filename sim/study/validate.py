@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import time
@@ -167,8 +166,8 @@ def check_folder(folder: Path, asked: Asked) -> None:
             raise InputError(FOLDERS[0], folder, "holds runs of no design; expected a new folder")
         return
     try:
-        digest = json.loads(files.content(path))["digest"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        digest = files.parsed(files.content(path))["digest"]
+    except (OSError, ValueError, KeyError):
         digest = "unreadable"
     if digest != asked.design.digest:
         other = f"{str(digest)[:12]}, now {asked.design.digest[:12]}"

@@ -97,7 +97,8 @@ WORDS = re.compile(r'<section id="words">.*?</section>', re.DOTALL)
 
 
 def explained(page: str) -> set[str]:
-    return set(re.findall(r'<dt id="word-[^"]*">(.*?)</dt>', page))
+    terms = re.findall(r'<dt id="word-[^"]*">(.*?)</dt>', page)
+    return {" ".join(term.split()) for term in terms}
 
 
 def stated(page: str) -> str:

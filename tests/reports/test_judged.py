@@ -34,6 +34,12 @@ def test_runs_that_left_no_figure_are_of_those_that_were_tried() -> None:
     assert "worked in 0 of 5 runs; 5 of them left no figure to tell by" in judged.worked(lost)
 
 
+def test_runs_that_left_no_model_are_of_those_in_which_it_worked() -> None:
+    made = assessed(pairs("sign_flip", [0.1, None, None, 0.0, 0.0]))
+    (one,) = [one for one in made.statements if one.claim.stack == "robust"]
+    assert "worked in 3 of 5 runs, 2 of which left a model with no AUROC (" in judged.worked(one)
+
+
 def test_nothing_adapts_to_a_defense_that_is_not_there() -> None:
     one = statement("sign_flip")
     for defense, adaptive, text in (
@@ -49,7 +55,19 @@ def test_nothing_adapts_to_a_defense_that_is_not_there() -> None:
     ("kind", "metric", "value", "text"),
     [
         ("integrity", "worst_hospital_auroc", 0.0574, "AUROC of the worst hospital fell by 0.057"),
-        ("integrity", "backdoor_success", 1.0, "attack success of the backdoor rose by 1.000"),
+        (
+            "integrity",
+            "backdoor_success",
+            1.0,
+            "attack success of the backdoor rose by 100.0 points",
+        ),
+        (
+            "availability",
+            "rounds_skipped",
+            0.25,
+            "share of rounds that gave no new model rose by 25.0",
+        ),
+        ("privacy", "membership_auc", 0.75, "AUC of membership inference 0.750"),
         ("integrity", "auroc", None, "no AUROC is left"),
         ("integrity", "auroc", -0.01, "AUROC never fell"),
         (
@@ -60,7 +78,7 @@ def test_nothing_adapts_to_a_defense_that_is_not_there() -> None:
         ),
         ("privacy", "expected_individuals_exposed", 1350.4, "at most 1,350 people expected to be"),
         ("privacy", "expected_individuals_exposed", 0.0, "nobody expected to be exposed"),
-        ("privacy", "reconstruction_rate", 0.25, "share of records recovered 0.250"),
+        ("privacy", "reconstruction_rate", 0.25, "share of records recovered 25 %"),
     ],
 )
 def test_the_largest_harm_is_that_of_its_own_metric(

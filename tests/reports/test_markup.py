@@ -109,3 +109,25 @@ def test_the_policy_lets_the_own_script_run_and_nothing_else() -> None:
     # computed with: printf 'let a = 1;' | openssl dgst -sha256 -binary | base64
     assert "script-src 'sha256-xY6QKfH9PRsQnLz56nj6MBwiK5oHg+im1Jkpdp1x/Ck=';" in policy
     assert policy.startswith("default-src 'none';")
+
+
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [
+        ("<p>51 % of 12 hospitals</p>", "<p>51~% of 12 hospitals</p>"),
+        ("<p>0.05 s, 3 min and 1,200 MB; 95 % interval</p>",
+         "<p>0.05~s, 3~min and 1,200~MB; 95~% interval</p>"),
+        ("<p>5 seeds, 5 min_max, a %</p>", "<p>5 seeds, 5 min_max, a %</p>"),
+        ("at most 51 %", "at most 51~%"),
+        ("<p>5 %</p> 6 % <b>7 %</b>", "<p>5~%</p> 6~% <b>7~%</b>"),
+        ('<p title="51 %">51 %</p>', '<p title="51 %">51~%</p>'),
+        ("<td>1 %<br>2 % &lt; 3 %</td>", "<td>1~%<br>2~% &lt; 3~%</td>"),
+        *[(one, one) for one in (
+            "<code>x=5 %</code>", "<pre>5 %\n6 %</pre>", "<style>a{width:5 %}</style>",
+            "<script>5 % 3</script>", "<svg><text>5 %</text></svg>", "<!-- 5 % -->",
+            '<a data-x="5 % b">c</a>', "5\n%",
+        )],
+    ],
+)  # fmt: skip
+def test_no_line_ends_between_a_number_and_its_unit(page: str, made: str) -> None:
+    assert markup.unbroken(page) == made.replace("~", "\N{NO-BREAK SPACE}")

@@ -246,7 +246,7 @@ def test_reconstructions_of_data_that_is_not_public_are_scores_only(folder):
     html = page.write_report(where).read_text()
     assert "SECRET" not in html
     assert "not marked public" in html
-    assert "38 %" in html
+    assert "38\N{NO-BREAK SPACE}%" in html
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -437,7 +437,7 @@ def test_broken_manifest_is_refused_by_name(folder):
         ('{"command": 1.5}', "command"),
         ('{"versions": "x"}', "versions"),
         ('{"machine": [1]}', "machine"),
-        ('{"seconds": NaN}', "seconds"),
+        ('{"seconds": NaN}', "NaN"),
         ('{"attacks": [[]]}', "attacks.0"),
         ('{"refused": [{"attack": "a", "defense": "b", "reason": "c"}]}', "refused.0.n_hostile"),
     ],

@@ -167,6 +167,31 @@ def test_no_choice_of_a_user_passes_as_one_of_the_project(title: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "title",
+    [
+        "Krum + median", "krum+median", "Krum, median", "Krum and median", "KRUM  /  Median",
+        "Krum median", "norm clipping + Krum + secure aggregation", "secagg + dp_record",
+        "\N{CYRILLIC CAPITAL LETTER KA}rum \N{FULLWIDTH PLUS SIGN} median",
+        "sign flipping with none",
+        "hidden shift & sign flipping", "Krum + Krum",
+    ],
+)  # fmt: skip
+def test_no_title_of_a_user_passes_as_a_combination_of_titles_of_the_project(title: str) -> None:
+    assert " + " in (titles.posing(title) or "")
+    found = titles.stored({"defense": {"mine": {"title": title, "plain": "It is mine."}}})
+    with titles.known(found):
+        assert titles.defense("mine+secagg") == "mine + secure aggregation"
+
+
+def test_every_combination_of_two_titles_of_the_project_is_refused_and_no_other() -> None:
+    ours = [one.title for name in options("attack") if (one := titles.of("attack", name))]
+    for first, second in zip(ours, reversed(ours), strict=True):
+        assert titles.posing(f"{first} + {second}") is not None
+        assert titles.posing(f"{first} + mine") is None
+        assert titles.posing(f"my own {first}") is None
+
+
+@pytest.mark.parametrize(
     ("title", "is_mixed"),
     [
         ("wei\N{CYRILLIC SMALL LETTER GHE}hted mean", True),

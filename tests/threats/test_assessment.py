@@ -5,17 +5,21 @@ is never stated as better.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.analysis import tables
 from sim import names
 from sim.evidence import RunRecord
+from sim.evidence.intervals import HARMED
 from tests.assessed import (
     CATALOG,
     LOSS,
+    STACK,
     assessed,
     make_chain,
     make_design,
@@ -34,6 +38,18 @@ from threats.used import beyond
 SIGN_FLIP = {("THR-BYZ", "hostile"): ("sign_flip",)}
 PLAN = Plan(needed={**SIGN_FLIP, ("THR-GI", "reader"): ("analytic_inversion",)})
 NONE_OF_13 = [0.01] * 13
+BACKDOOR: dict[str, Any] = {
+    "adversaries": [
+        {
+            "id": "hostile",
+            "role": "a hospital",
+            "at": ["records", "hospital"],
+            "powers": ["control_training_data", "control_labels"],
+            "initiation": {"level": "moderate", "rationale": "for a test"},
+        }
+    ],
+    "acceptance": [dict(LOSS, threat="THR-BD")],
+}
 LOSSES = st.lists(st.floats(-0.2, 0.5), min_size=3, max_size=8)
 
 
@@ -52,6 +68,19 @@ def levels_of(row: RegisterRow) -> tuple[int, ...]:
 def statement_of(made: Assessment, row: RegisterRow, stack: str = "robust") -> Statement:
     (one,) = [one for one in made.statements if one.id in row.evidence and one.claim.stack == stack]
     return one
+
+
+def marked(success: Sequence[float | None]) -> list[RunRecord]:
+    """Runs of a backdoor with their controls: the success of each seed on the stack."""
+    return [
+        record
+        for seed, share in enumerate(success)
+        for label, value in (("none", 0.99), (STACK, share))
+        for record in (
+            make_record(seed=seed, defense=label),
+            make_record(seed=seed, attack="backdoor", defense=label, backdoor=(value, 0.1)),
+        )
+    ]
 
 
 # Rows
@@ -189,27 +218,8 @@ def test_attacks_are_never_pooled() -> None:
 
 
 def test_a_mark_that_works_is_harm_though_no_auroc_changes() -> None:
-    design = make_design(
-        adversaries=[
-            {
-                "id": "hostile",
-                "role": "a hospital",
-                "at": ["records", "hospital"],
-                "powers": ["control_training_data", "control_labels"],
-                "initiation": {"level": "moderate", "rationale": "for a test"},
-            }
-        ],
-        acceptance=[dict(LOSS, threat="THR-BD")],
-    )
-    records = [
-        record
-        for seed in range(13)
-        for label, success in (("none", 0.99), ("median", 0.9))
-        for record in (
-            make_record(seed=seed, defense=label),
-            make_record(seed=seed, attack="backdoor", defense=label, backdoor=(success, 0.1)),
-        )
-    ]
+    design = make_design(**BACKDOOR)
+    records = marked([0.9] * 13)
     found = assessed(records, design)
     (on_stack,) = [one for one in found.statements if one.defense == "median"]
     assert on_stack.text.endswith(" The largest rise was +80.0 points.")
@@ -222,14 +232,55 @@ def test_a_mark_that_works_is_harm_though_no_auroc_changes() -> None:
     assert harm.metric == "backdoor_success"
 
 
-def test_an_attack_that_leaves_no_model_counts_as_a_success_for_the_upper_bound() -> None:
-    made = assessed(pairs("sign_flip", [0.0, 0.0, 0.0, 0.0, None]), plan=PLAN)
+def test_an_attack_that_leaves_no_model_has_lost_all_of_its_utility() -> None:
+    made = assessed(pairs("sign_flip", [0.0, 0.0, 0.2, 0.0, None]), plan=PLAN)
     one = statement_of(made, row_of(made, "THR-BYZ"))
-    assert (one.trials.successes, one.trials.unknown, one.trials.n) == (0, 1, 5)
-    assert one.upper > 0.6
-    assert one.lower == 0.0
+    assert (one.trials.successes, one.trials.lost, one.trials.unknown) == (2, 1, 0)
+    of_figures = assessed(pairs("sign_flip", [0.0, 0.0, 0.2, 0.0, 0.3]), plan=PLAN)
+    same = statement_of(of_figures, row_of(of_figures, "THR-BYZ"))
+    assert (one.lower, one.upper, one.result) == (same.lower, same.upper, same.result)
     assert max(one.magnitudes, key=lambda found: found.level == "very_high").level == "very_high"
-    assert "; 1 of them left no AUROC to compare" in one.text
+    assert "in 2 of 5 runs, 1 of which left a model with no AUROC (40 %; " in one.text
+    assert one.text.endswith(". Of the others, the largest loss was 0.200.")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from([None, 0.0, 0.2]), min_size=3, max_size=8))
+def test_page_and_register_have_one_standard_of_harm(losses: list[float | None]) -> None:
+    """Each seed lost much by the one exactly if each did by the other, without an AUROC too."""
+    records = pairs("sign_flip", losses)
+    made = assessed(records, plan=PLAN)
+    trials = statement_of(made, row_of(made, "THR-BYZ")).trials
+    cells = tables.cells(records).filter(attack="sign_flip", defense=STACK)
+    n_lost = cells["n_lost"].item() + cells["n_undefined"].item()
+    assert (trials.successes, trials.lost) == (n_lost, cells["n_undefined"].item())
+    if n_lost == len(losses):
+        assert cells["verdict"].item() == HARMED
+        assert statement_of(made, row_of(made, "THR-BYZ")).result == "supports"
+
+
+def test_whether_a_mark_would_have_worked_without_a_model_nobody_knows() -> None:
+    records = marked([None] * 5)
+    found = assessed(records, make_design(**BACKDOOR))
+    (one,) = [one for one in found.statements if one.defense == STACK]
+    assert (one.trials.successes, one.trials.lost, one.trials.unknown) == (0, 0, 5)
+    assert (one.lower, one.upper, one.result) == (0.0, 1.0, "inconclusive")
+    assert "; 5 of them left no attack success of the backdoor to compare" in one.text
+
+
+def test_a_criterion_is_not_missed_by_what_nobody_knows() -> None:
+    asked = dict(LOSS, threat="THR-BD", metric="backdoor_success", loss_at_most=0.3)
+    plan = Plan(needed={("THR-BD", "hostile"): ("backdoor",)})
+    for success, outcome, lower in (
+        ([None] * 5, "inconclusive", -1.0),
+        ([0.9, 0.9, 0.9, 0.9, None], "inconclusive", None),
+        ([0.9] * 5, "not_met", 0.8),
+        ([0.1] * 5, "met", None),
+    ):
+        design = make_design(**{**BACKDOOR, "acceptance": [asked]})
+        (one,) = assessed(marked(success), design, plan=plan).criteria
+        assert one.outcome == outcome
+        assert lower is None or one.tried[0].lower == pytest.approx(lower)
 
 
 # Monotonicity

@@ -57,6 +57,13 @@ WRONG = {  # words: what the line states after "wardround: "
     "run steps=[nope]": "steps=nope: expected one of ",
     "compare attacks=[nope] defenses=[none]": "attack=nope: expected one of ",
     "compare attack=sign_flip": "attack=sign_flip: expected attacks=[...] in a comparison",
+    "compare attack=[sign_flip,alie]": "attack=[sign_flip,alie]: expected"
+        " attacks=[[sign_flip,alie]], which run together, in a comparison",
+    "run attacks=[sign_flip,alie]": "attacks=[sign_flip,alie]: expected attack=[sign_flip,alie] in"
+        " a run, which runs them together; wardround compare attacks=[sign_flip,alie] runs one ",
+    "run attack=sign_flip,alie": "attack=sign_flip,alie: expected attack=[sign_flip,alie] in a run",
+    "run attack=sign_flip+alie": "attack=sign_flip+alie: expected [sign_flip,alie], attacks that"
+        " run together, or attacks=[[sign_flip,alie]] in a comparison",
     "compare attacks=[none] defenses=[nope]": "defense=nope: expected one of ",
     "compare attacks=[] defenses=[none] seeds=[]": "seeds=[]: expected how many",
     "compare attacks=[3] defenses=[none]": "attacks=[3]: expected a list of names",

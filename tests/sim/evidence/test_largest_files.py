@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from sim import api, evidence, files
 from sim.errors import InputError
-from sim.evidence import manifest, store
+from sim.evidence import audits, manifest, store
+from sim.study import checkpoints
 from tests.records import addressed, make_record
 from threats import claims, stored, verdict
 
@@ -62,6 +64,60 @@ def test_evidence_is_read_beside_a_manifest_that_is_too_large(tmp_path: Path) ->
     hole(tmp_path / evidence.MANIFEST)
     assert store.promised_by_manifest(tmp_path, "evidence") is None
     assert len(evidence.read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", [evidence.EVIDENCE, audits.AUDITS])
+@pytest.mark.parametrize("start", [b"", b'{"attack": "'])
+def test_a_line_with_a_hole_is_refused_before_it_is_read(
+    name: str, start: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(start)
+    with path.open("r+b") as file:
+        file.truncate(HOLE)
+    reader = evidence.read if name == evidence.EVIDENCE else audits.read
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"jsonl:1=.*does not end with the hashes") as one:
+            reader(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * store.PIECE
+    assert "\n" not in str(one.value)
+
+
+def test_progress_with_a_hole_is_left_aside_before_it_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "a.state").open("wb") as file:
+        file.truncate(2**27)
+    tracemalloc.start()
+    try:
+        assert checkpoints.states(tmp_path) == {}
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**22
+    assert "is not used (it is not whole)" in capfd.readouterr().err
+
+
+def test_a_line_of_many_pieces_is_read_whole_and_one_beyond_the_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(2):
+        evidence.append(tmp_path, addressed(make_record(seed=seed)))
+    path = tmp_path / evidence.EVIDENCE
+    lines = path.read_bytes().splitlines(keepends=True)
+    longest = max(map(len, lines))
+    for piece in (1, 7, len(lines[0]) - 1, len(lines[0]), longest, longest + 1):
+        monkeypatch.setattr(store, "PIECE", piece)
+        monkeypatch.setattr(store, "LONGEST_LINE", longest)
+        assert list(store.lines_of(path)) == lines
+        monkeypatch.setattr(store, "LONGEST_LINE", longest - 1)
+        if piece < longest:
+            with pytest.raises(OSError, match=f"a line of more than {longest - 1:,} bytes"):
+                list(store.lines_of(path))
 
 
 def calls_without_limit(source: str) -> list[str]:

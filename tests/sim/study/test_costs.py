@@ -12,6 +12,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from attacks._shared import art
+from attacks.evasion.projected_gradient import ProjectedGradient
+from attacks.extraction.knockoff import Knockoff
 from attacks.inference.lira import LiRA
 from attacks.inference.property_inference import PropertyInference
 from attacks.inversion.dlg import DLG
@@ -19,11 +22,14 @@ from attacks.inversion.inverting_gradients import InvertingGradients
 from attacks.inversion.tableak import TabLeak
 from sim.errors import PluginError
 from sim.study import costs, searching
+from sim.study.experiment import Experiment
 from sim.study.run import run
-from sim.types import LocalTraining, Look, Observation
+from sim.types import LocalTraining, Look, Observation, Pass, Passing
 from tests.federation import attacked, experiment
+from tests.toolbox import HAS_ART
 
 SMALL = ("consortium=heart4", "training.rounds=2", "training.local_steps=1")
+needs_art = pytest.mark.skipif(not HAS_ART, reason="ART is not installed; `make toolbox` runs it")
 FACTOR = 3.0  # by which an estimate may be off
 
 
@@ -119,9 +125,21 @@ class OddShadowing:
         return self.found
 
 
+@dataclass(frozen=True)
+class OddPassing:
+    """An attack whose method happens to have the name of one that is for estimates."""
+
+    found: Any
+
+    def passes(self, schema: Any, n_records: int) -> Any:
+        return self.found
+
+
 @pytest.mark.parametrize(
     "attack",
     [
+        *(OddPassing(found) for found in (None, 3, [("answers", 1, 1)], [Pass("answers", 1, -1)])),
+        OddPassing([Pass(cast(Any, "guesses"), 1, 1)]),
         *(Odd(found) for found in (None, 3, [(1, 4, 1, 1)], [Look(1, 0, 1, 1)])),
         Odd([Look(1, 4, 1, cast(int, 0.5))]),
         *(kind(found) for kind in (OddTrying, OddShadowing) for found in ("many", None, -1, nan)),
@@ -163,6 +181,57 @@ def test_what_an_attack_searches_is_in_the_estimate_of_a_run(
     assert estimated(more) > 2 * estimated(less) > 2 * alone
 
 
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("evasion.steps", (20, 400)),
+        ("evasion.levels", (0, 5)),
+        ("extraction.epochs", (100, 1000)),
+        ("extraction.queries", (5, 50)),
+    ],
+)
+def test_what_the_toolbox_asks_of_a_final_model_is_in_the_estimate(
+    key: str, values: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its parameters, so that the toolbox need not be installed."""
+    monkeypatch.setattr(art, "require", lambda _: None)
+    attack = key.partition(".")[0]
+    less, more = (
+        experiment(*SMALL, f"attack=[{attack}]", f"attack.{key}={value}") for value in values
+    )
+    asked = [n_passes(one, attack) for one in (less, more)]
+    assert asked[1] > asked[0] > 0
+    assert searching.searches(less)
+    assert searching.seconds(more) > searching.seconds(less) / 2 > 0
+
+
+def n_passes(whole: Experiment, attack: str) -> int:
+    plugin = whole.attack_plan.attacks[attack]
+    assert isinstance(plugin, Passing)
+    n_records = sum(len(one.test) for one in whole.consortium.hospitals)
+    return sum(one.n_records * one.times for one in plugin.passes(whole.plan.columns, n_records))
+
+
+def test_as_many_passes_are_stated_as_levels_and_steps_make(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(art, "require", lambda _: None)
+    whole = experiment(*SMALL, "attack=[evasion]", "attack.evasion.levels=2")
+    schema = whole.plan.columns
+    tried = sum(
+        len(field.columns)
+        for field in schema.fields
+        if field.kind == "categorical" and field.name not in ("age", "sex")
+    )
+    assert ProjectedGradient(levels=2, steps=7).passes(schema, 30) == [
+        Pass("gradients", 30, 7), Pass("answers", 30, 2 * (1 + tried)),
+    ]  # fmt: skip
+    assert Knockoff(queries=500, epochs=9).passes(schema, 31) == [
+        Pass("answers", 15, 1), Pass("training", 15, 9),
+    ]  # fmt: skip
+    assert Knockoff("uniform", 500, 9).passes(schema, 31)[1] == Pass("training", 500, 9)
+
+
 def processor(task: Callable[[], object]) -> float:
     """Processor seconds of a task, the less of two times."""
     found = []
@@ -179,6 +248,8 @@ def processor(task: Callable[[], object]) -> float:
         ("attack=[tableak]", "attack.tableak.iterations=100", "training.batch_size=4"),
         ("attack=[inverting_gradients]", "attack.inverting_gradients.iterations=150"),
         ("attack=[lira]", "attack.lira.models=32", "training.rounds=6"),
+        pytest.param(("attack=[evasion]", "attack.evasion.steps=400"), marks=needs_art),
+        pytest.param(("attack=[extraction]", "attack.extraction.epochs=200"), marks=needs_art),
     ],
     ids=lambda words: words[0],
 )
