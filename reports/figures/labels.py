@@ -114,7 +114,7 @@ def _between_words(line: str, longest: int) -> str | None:
     pieces = _WORD.findall(line)
     n = len(pieces)
     found = [
-        f"{''.join(pieces[:first]).rstrip()}{DOTS}{''.join(pieces[n - last :] if last else [])}"
+        f"{''.join(pieces[:first]).rstrip(' +')}{DOTS}{''.join(pieces[n - last :] if last else [])}"
         for first in range(1, n)
         for last in range(n - first)
     ]
@@ -152,7 +152,7 @@ def _apart(names: Sequence[str], longest: int) -> list[str]:
 
 def _middle(words: Sequence[str], first: int, last: int) -> str:
     """The words from one place to another, with dots for those before and behind them."""
-    left = "".join(words[max(0, first) : last]).rstrip()
+    left = "".join(words[max(0, first) : last]).rstrip(" +")
     return f"{DOTS * (first > 0)}{left}{DOTS * (last < len(words))}"
 
 

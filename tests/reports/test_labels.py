@@ -24,6 +24,7 @@ NAMES = st.lists(WORDS.map(" ".join).filter(bool), min_size=1, max_size=6)
         ("sign flipping", "sign flipping"),
         ("sign flipping + label flipping", "sign... + label..."),
         ("Krum + norm clipping + median", "Krum + norm...median"),
+        ("record-level DP + aggregation", "record-level DP..."),
         ("inner-product manipulation", "inner-product..."),
         ("backdoor with true labels", "backdoor...labels"),
         ("trimmed_mean+dp_record+secagg", "trimmed_mean+dp_..."),
