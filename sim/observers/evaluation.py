@@ -150,7 +150,8 @@ class Evaluator:
         ``sensitivity_at_90_specificity``: share of the patients with the condition who are found
         when at most 10 % of those without it are alarmed. AUROC, average precision and sensitivity
         need test patients of both classes, AUROC of a hospital ``min_class_rows`` of each. No
-        figure exists without test patients, or where a score is not finite.
+        figure exists without test patients, or where a score is not finite; the worst hospital has
+        none where that is so at one that would have an AUROC.
         """
         labels = self._labels
         names = self.consortium.names
@@ -162,8 +163,8 @@ class Evaluator:
         if ranked:
             figures["auprc"] = average_precision(labels, scores)
             figures["sensitivity_at_90_specificity"] = sensitivity_at(0.9, labels, scores)
-        each = found["auroc"][:-1]
-        figures["worst_hospital_auroc"] = None if np.isnan(each).all() else float(np.nanmin(each))
+        each = found["auroc"][:-1][self._rankable]  # of one that is left with none, nobody knows
+        figures["worst_hospital_auroc"] = defined(each.min()) if len(each) else None
         known = None if vector is None else scores
         n_least = self.min_class_rows
         why = f"no hospital has {n_least} test patients of each class and finite scores"

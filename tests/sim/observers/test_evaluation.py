@@ -185,6 +185,24 @@ def test_the_worst_hospital_is_the_worst_of_those_with_enough_patients() -> None
     )
 
 
+def test_the_worst_hospital_is_not_known_where_one_of_those_is_left_with_no_score(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = evaluation()
+    scores = whole.scores(WEIGHTS)
+    each = whole.by_hospital(WEIGHTS)["auroc"][:-1]
+    for hospital in range(len(DESIGN.consortium)):
+        broken = np.where(whole._site == hospital, np.nan, scores)
+        monkeypatch.setattr(Evaluator, "scores", lambda *_, broken=broken: broken)
+        found = pooled(whole.outcomes(WEIGHTS))["worst_hospital_auroc"]
+        if np.isnan(each[hospital]):
+            assert found.value == np.nanmin(each)
+        else:
+            assert found.value is None
+            assert found.undefined is not None
+            assert "test patients are not finite" in found.undefined
+
+
 FIGURES = (
     "auroc",
     "auprc",
