@@ -11,7 +11,6 @@ from typing import Any
 
 import hydra
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from sim.config import stacks
 from sim.errors import InputError
@@ -103,7 +102,7 @@ def test_a_stack_is_the_defense_whose_parts_are_chosen_one_by_one(
 def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> None:
     presets = [name for name in compose.options("defense") if name != "none"]
     names = presets[::4]
-    source = stacks.Source(GlobalHydra.instance().config_loader())
+    source = stacks.source()
     parts = {name: dict(stacks._of_part(name, name, source)) for name in names}
     for pair in itertools.combinations(names, 2):
         shared = parts[pair[0]].keys() & parts[pair[1]].keys() - {"steps"}
@@ -116,7 +115,7 @@ def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> Non
 
 @pytest.mark.usefixtures("_initialized")
 def test_every_preset_stacks_with_a_part_that_it_does_not_have() -> None:
-    source = stacks.Source(GlobalHydra.instance().config_loader())
+    source = stacks.source()
     others = {"krum": "aggregator", "dp_local": "dp", "secagg": "secagg", "clip": "steps"}
     for name in compose.options("defense"):
         if name != "none":
