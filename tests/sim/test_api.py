@@ -70,8 +70,9 @@ def left(folder: Path) -> set[Path]:
 
 
 def test_the_examples_of_the_module_hold() -> None:
-    assert doctest.testmod(sim.api).failed == 0
-    assert doctest.testmod(sim.api).attempted >= 5
+    found = doctest.testmod(sim.api)
+    assert found.failed == 0
+    assert found.attempted >= 5
 
 
 def test_the_page_on_notebooks_holds() -> None:
