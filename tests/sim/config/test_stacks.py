@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import hydra
 import pytest
@@ -16,6 +16,8 @@ from sim.config import stacks
 from sim.errors import InputError
 from sim.study import compose
 from sim.study.compose import Cell
+from sim.study.plans import planned as planned_by_command
+from sim.types import Node
 from tests.commands import ALONE, FAST, results, wardround
 
 PARTS = {
@@ -158,24 +160,13 @@ def test_a_value_reaches_the_stacks_that_have_it() -> None:
     assert clipped.settings.steps["clip"]["max_norm"] == 3
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        "[secagg+dp_record,median+clip]",
-        "['secagg+dp_record','median + clip']",
-        "[[secagg,dp_record],[median,clip]]",
-    ],
-)
-def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -> None:
-    words = (
-        *FAST,
-        ALONE,
-        "attacks=[sign_flip]",
-        f"defenses={given}",
-        "seeds=1",
-        f"hydra.run.dir={tmp_path}",
-    )
-    assert wardround("compare", *words) == 0
+STACKED = ("attacks=[sign_flip]", "seeds=1", *FAST, ALONE)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_stack_has_the_controls_of_every_defense(tmp_path: Path) -> None:
+    given = "defenses=[secagg+dp_record,median+clip]"
+    assert wardround("compare", *STACKED, given, f"hydra.run.dir={tmp_path}") == 0
     rows = {(row["attack"], row["defense"]): row for row in results(tmp_path)}
     names = ("none", "secagg+dp_record", "median+clip")
     assert set(rows) == {(attack, name) for attack in ("none", "sign_flip") for name in names}
@@ -186,6 +177,27 @@ def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -
     assert manifest["defenses"] == list(names)
 
 
+def test_a_stack_is_the_same_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = list[list[tuple[str, str, str]]]()
+
+    def noted(values: Node) -> Never:
+        experiments, _ = planned_by_command(values)
+        compared.append([(one.attack, one.label, one.text) for one in experiments])
+        raise InputError("runs", "these", "none")
+
+    monkeypatch.setattr("sim.cli.tasks.planned", noted)
+    for given in (
+        "[secagg+dp_record,median+clip]",
+        "['secagg+dp_record','median + clip']",
+        "[[secagg,dp_record],[median,clip]]",
+    ):
+        assert wardround("compare", *STACKED, f"defenses={given}") == 2
+    assert len(compared[0]) == 6
+    assert {label for _, label, _ in compared[0]} == {"none", "secagg+dp_record", "median+clip"}
+    assert compared[0] == compared[1] == compared[2]
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_stack_takes_presets_and_parts_of_the_users_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own" / "defense").mkdir(parents=True)
     (tmp_path / "own" / "defense" / "wary.yaml").write_text(
