@@ -32,7 +32,7 @@ SMALL = (
     "adversary.n_hostile=2",
     "model.hidden=[6,3]",
     "training.batch_size=8",
-    "training.rounds=15",
+    "training.rounds=10",
 )
 HEART = ("consortium=heart12",)
 TRUSTING = ("fltrust", "monna")  # which are given the name of a hospital to trust
