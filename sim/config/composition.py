@@ -1,7 +1,8 @@
 """Configurations as Hydra composes them, with the files of each choice composed once in a process.
 
 Hydra takes a tenth of a second for the files that words choose, and little for the values that they
-set, so that words with other values start from what is composed.
+set, so that words with other values start from what is composed. Each file of a package is read
+once for all.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Sequence
 from copy import deepcopy
-from functools import lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache
 
 from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.core_plugins.importlib_resources_config_source import (
+    ImportlibResourcesConfigSource,
+)
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -59,11 +65,32 @@ def _of_choices(
 ) -> DictConfig:
     """The configuration of the words that choose files. Nobody may edit it."""
     if with_hydra:
+        sources = GlobalHydra.instance().config_loader().get_sources()
+        sources[:] = [_reading_once(one) for one in sources]
         return compose(config_name, overrides=list(choices), return_hydra_config=True)
     config = deepcopy(_of_choices(source, config_name, choices, with_hydra=True))
     with open_dict(config):
         del config["hydra"]
     return config
+
+
+class ReadOnce(ImportlibResourcesConfigSource):
+    """A package as a source of files, each of which is read once in a process."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The file with this name; nothing that is done with it reaches the next one."""
+        found = _read(self.provider, self.full_path(), config_path)
+        return replace(found, config=deepcopy(found.config), header=dict(found.header))
+
+
+def _reading_once(source: ConfigSource) -> ConfigSource:
+    is_to_read = source.scheme() == ReadOnce.scheme() and not isinstance(source, ReadOnce)
+    return ReadOnce(source.provider, source.full_path()) if is_to_read else source
+
+
+@cache
+def _read(provider: str, place: str, config_path: str) -> ConfigResult:
+    return ImportlibResourcesConfigSource(provider, place).load_config(config_path)
 
 
 def _is_plain(one: Override) -> bool:

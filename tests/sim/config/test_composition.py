@@ -9,6 +9,7 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from sim.config import composition
@@ -54,6 +55,17 @@ def outcome(make: Callable[[], DictConfig]) -> tuple[Any, ...]:
     )
 
 
+def by_hydra(words: tuple[str, ...], with_hydra: bool) -> DictConfig:
+    """What Hydra composes with a loader that is new."""
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_module("conf", version_base="1.3"):
+            return hydra.compose("config", overrides=list(words), return_hydra_config=with_hydra)
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
 @pytest.mark.parametrize(
     ("words", "with_hydra"),
     [
@@ -65,9 +77,7 @@ def test_it_is_what_hydra_composes_also_where_hydra_refuses(
     words: tuple[str, ...], with_hydra: bool
 ) -> None:
     found = outcome(lambda: composition.composed("config", words, with_hydra=with_hydra))
-    assert found == outcome(
-        lambda: hydra.compose("config", overrides=list(words), return_hydra_config=with_hydra)
-    )
+    assert found == outcome(lambda: by_hydra(words, with_hydra))
 
 
 def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
@@ -83,6 +93,24 @@ def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
     assert second.training.lr > 0
     assert second.hydra.overrides.task == [*CHOICES, "seed=3"]
     assert second.hydra.runtime.cwd == os.getcwd()
+
+
+def test_a_file_is_read_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    composition._of_choices.cache_clear()
+    composition._read.cache_clear()
+    read, real = list[str](), composition.ImportlibResourcesConfigSource.load_config
+
+    def noted(source: Any, config_path: str) -> Any:
+        read.append(f"{source.full_path()} {config_path}")
+        return real(source, config_path)
+
+    monkeypatch.setattr(composition.ImportlibResourcesConfigSource, "load_config", noted)
+    first = composition.composed("config", ("attack=[alie]",), with_hydra=True)
+    composition.composed("config", ("attack=[alie]", "aggregator=krum", "training.lr=7"))
+    assert "pkg://conf attack/alie" in read
+    assert "pkg://conf aggregator/krum" in read
+    assert len(read) == len(set(read))
+    assert OmegaConf.to_yaml(first) == OmegaConf.to_yaml(by_hydra(("attack=[alie]",), True))
 
 
 def test_a_folder_of_the_user_is_read_anew(tmp_path: Path) -> None:
