@@ -309,6 +309,7 @@ def compare(
     def task(config: DictConfig) -> None:
         start = time.perf_counter()
         values = compose.resolved(config)
+        sharing.n_workers(values.get("workers"), n_runs=1)  # refused before all are planned
         experiments, refused = planned(values)
         _check_tracking(values, folder)
         workers = sharing.n_workers(values.get("workers"), len(experiments))

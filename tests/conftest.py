@@ -5,6 +5,7 @@
 from functools import cache
 from typing import Any
 
+import hydra.version
 import pytest
 from hypothesis import settings
 from omegaconf import OmegaConf
@@ -18,6 +19,9 @@ from tests.toolbox import HAS_ART, OF_ART
 # a busy machine is no failure
 settings.register_profile("same-everywhere", deadline=None, derandomize=True)
 settings.load_profile("same-everywhere")
+
+# Hydra reads the same two versions anew hundreds of times in each composition
+hydra.version._get_version = cache(hydra.version._get_version)
 
 CONF = ROOT / "conf"
 N_HOSTILE = 2  # what ${adversary.n_hostile} is in the tests that run over every plug-in

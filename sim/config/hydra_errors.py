@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sim.config.choices import offered
+from sim.config.composition import composed
 from sim.errors import LONGEST_VALUE, InputError, cut
 
 MISSING = re.compile(r"Could not (?:find|load) '([\w/]+)/([^/']*)'")  # group, name
@@ -76,7 +77,7 @@ def near(key: str) -> str:
     """The end of a message that names the known key most like ``key``, or nothing."""
     ready = GlobalHydra.instance().is_initialized()
     with nullcontext() if ready else initialize_config_module("conf", version_base="1.3"):
-        flat = [name for name, _ in _flat(OmegaConf.to_container(compose("compare")))]
+        flat = [name for name, _ in _flat(OmegaConf.to_container(composed("compare", ())))]
     known = [name for name in flat if name != key and not name.endswith("_")]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     return f", did you mean {close[0]}?" if close else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -18,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 
+from sim.config import composition
 from sim.config.choices import options
 from sim.config.groups import STACK
 from sim.errors import InputError
@@ -68,9 +69,14 @@ class Source:
         return sorted(set(found) - (MADE if group == GROUP else set()))
 
 
-@lru_cache(maxsize=1)
-def _source(loader: ConfigLoader) -> Source:
-    return Source(loader)
+def source() -> Source:
+    """The source of Hydra as it is initialized; that of packages is one for all commands."""
+    return _source(composition.places(()))
+
+
+@lru_cache(maxsize=2)
+def _source(_places: Hashable) -> Source:
+    return Source(GlobalHydra.instance().config_loader())
 
 
 def key_of(word: str) -> str:
@@ -96,13 +102,13 @@ def make(names: Iterable[str]) -> None:
     Raises ``InputError`` for an unknown part, a part that is there twice, and parts that contradict
     each other.
     """
-    source = _source(GlobalHydra.instance().config_loader())
+    there = source()
     ours = options(GROUP)
     for name in dict.fromkeys(names):
-        if name not in ours and name not in source.known[GROUP]:
+        if name not in ours and name not in there.known[GROUP]:
             parts = plain(name).split(JOINT)
-            presets = [part for part in parts if part in source.known[GROUP]]
-            _store(name, presets, _choices(name, parts, source))
+            presets = [part for part in parts if part in there.known[GROUP]]
+            _store(name, presets, _choices(name, parts, there))
 
 
 def make_asked(overrides: Sequence[Override]) -> None:

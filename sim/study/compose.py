@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from sim.config import choices, mappings, plain, stacks
+from sim.config import choices, composition, mappings, plain, stacks
 from sim.config.choices import options
 from sim.config.groups import OF_COMMANDS, STACK
 from sim.config.hydra_errors import near, one_line
@@ -345,19 +343,7 @@ def only_lists(overrides: Sequence[str]) -> None:
 
 
 def _config(overrides: list[str]) -> DictConfig:
-    return _composed(_source(overrides), tuple(overrides))
-
-
-def _source(overrides: Sequence[str]) -> Hashable:
-    """What Hydra composes from: its places, if all are in packages, whose files stay as they are.
-
-    A folder of the user may hold other files in the next command, which has another loader.
-    """
-    loader = GlobalHydra.instance().config_loader()
-    places = tuple(one.path for one in loader.get_search_path().get_path())
-    in_packages = all(str(place).startswith(("pkg://", "structured://")) for place in places)
-    more = any("searchpath" in word for word in overrides)
-    return places if in_packages and not more else loader
+    return _composed(composition.places(overrides), tuple(overrides))
 
 
 @lru_cache(maxsize=256)
@@ -367,7 +353,7 @@ def _composed(_source: Hashable, overrides: tuple[str, ...]) -> DictConfig:
     Nobody may edit it.
     """
     with one_line():
-        config = compose("config", overrides=list(overrides))
+        config = composition.composed("config", overrides)
     plain.references("", OmegaConf.to_container(config))
     mappings.replace(config, overrides)
     return config

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hydra import compose, version
+from hydra import version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
@@ -30,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sim.config import guard, mappings, stacks
 from sim.config.choices import groups, options
+from sim.config.composition import composed
 from sim.config.words import LAUNCHER
 from sim.errors import InputError
 
@@ -145,7 +146,7 @@ def _jobs(parsed: Sequence[Override]) -> Iterator[list[str]]:
 
 def _composed(config_name: str, words: list[str]) -> DictConfig:
     with guard.hydra_errors():
-        config = compose(config_name, overrides=words, return_hydra_config=True)
+        config = composed(config_name, words, with_hydra=True)
     guard.check(config, words)
     mappings.replace(config, words)
     return config

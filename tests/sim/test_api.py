@@ -70,8 +70,9 @@ def left(folder: Path) -> set[Path]:
 
 
 def test_the_examples_of_the_module_hold() -> None:
-    assert doctest.testmod(sim.api).failed == 0
-    assert doctest.testmod(sim.api).attempted >= 5
+    found = doctest.testmod(sim.api)
+    assert found.failed == 0
+    assert found.attempted >= 5
 
 
 def test_the_page_on_notebooks_holds() -> None:
@@ -82,6 +83,7 @@ def test_the_page_on_notebooks_holds() -> None:
     assert found.attempted >= 8
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_comparison_gives_the_numbers_of_the_command(tmp_path: Path) -> None:
     ours = tmp_path / "ours"
     found = compare(*FAST, ALONE, folder=ours, **CELLS)
@@ -110,6 +112,7 @@ def test_a_run_gives_the_numbers_of_the_command_and_is_read_back(tmp_path: Path)
     assert all(isinstance(figure, Figure) for figure in figures.values())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_over_rates_and_rules_is_one_frame(tmp_path: Path) -> None:
     rates = (0.01, 0.1)
     found = [
@@ -282,6 +285,7 @@ def test_calls_of_several_threads_wait_for_one_another() -> None:
     assert rows(found[1]) == rows(run(*FAST, seed=1))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_design_is_validated_as_by_the_command(tmp_path: Path) -> None:
     path = designs.write(
         tmp_path, trial={"seeds": SEEDS}, acceptance=[designs.criterion(at_least=0.05)]

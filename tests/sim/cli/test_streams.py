@@ -9,7 +9,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
+from functools import cache
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -253,32 +255,37 @@ def test_a_table_that_does_not_fit_is_a_list_with_every_cell(
     assert shown == "median\n  alie: 0.812 [0.765 to 0.844]\n  sign_flip: 0.7\n"
 
 
-def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
-    """All calls of a function or method of this name in the project's code, with the file."""
+@cache
+def parsed() -> tuple[list[ast.ClassDef], dict[str, list[tuple[str, ast.Call]]]]:
+    """All classes of the project's code, and all calls by name of function, with their files."""
+    classes = list[ast.ClassDef]()
+    found = defaultdict[str, list[tuple[str, ast.Call]]](list)
     for path in CODE:
+        file = path.relative_to(ROOT).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and name == getattr(
-                node.func, "id", getattr(node.func, "attr", None)
-            ):
-                yield path.relative_to(ROOT).as_posix(), node
+            if isinstance(node, ast.ClassDef):
+                classes.append(node)
+            elif isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", None))
+                found[str(name)].append((file, node))
+    return classes, found
+
+
+def calls(name: str) -> list[tuple[str, ast.Call]]:
+    """All calls of a function or method of this name in the project's code, with the file."""
+    return parsed()[1][name]
 
 
 def test_everything_is_printed_through_one_screen_without_markup() -> None:
     # a notebook's text is a string and goes to no stream
     assert {file for file, _ in calls("Console")} == {"reports/notebook.py"}
     assert {file for file, _ in calls("from_markup")} == set()
-    made = [
-        node
-        for path in CODE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
-    ]
     assert [
         node.name
-        for node in made
+        for node in parsed()[0]
         if any(getattr(base, "id", "") == "Console" for base in node.bases)
     ] == ["Screen"]
-    columns = list(calls("TextColumn"))
+    columns = calls("TextColumn")
     assert columns
     assert all(any(key.arg == "markup" for key in node.keywords) for _, node in columns)
     printing = {
@@ -329,6 +336,7 @@ def _opens_no_file(node: ast.Call) -> bool:
     )
 
 
+@pytest.mark.usefixtures("undrawn")  # in this process; the one that is looked at is another
 def test_a_finished_comparison_in_another_encoding_ends_with_0_and_its_files_are_utf_8(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,16 +7,17 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import hydra
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
 from sim.config import stacks
 from sim.errors import InputError
 from sim.study import compose
 from sim.study.compose import Cell
+from sim.study.plans import planned as planned_by_command
+from sim.types import Node
 from tests.commands import ALONE, FAST, results, wardround
 
 PARTS = {
@@ -103,7 +104,7 @@ def test_a_stack_is_the_defense_whose_parts_are_chosen_one_by_one(
 def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> None:
     presets = [name for name in compose.options("defense") if name != "none"]
     names = presets[::4]
-    source = stacks.Source(GlobalHydra.instance().config_loader())
+    source = stacks.source()
     parts = {name: dict(stacks._of_part(name, name, source)) for name in names}
     for pair in itertools.combinations(names, 2):
         shared = parts[pair[0]].keys() & parts[pair[1]].keys() - {"steps"}
@@ -116,7 +117,7 @@ def test_any_two_presets_make_a_stack_unless_both_choose_the_same_group() -> Non
 
 @pytest.mark.usefixtures("_initialized")
 def test_every_preset_stacks_with_a_part_that_it_does_not_have() -> None:
-    source = stacks.Source(GlobalHydra.instance().config_loader())
+    source = stacks.source()
     others = {"krum": "aggregator", "dp_local": "dp", "secagg": "secagg", "clip": "steps"}
     for name in compose.options("defense"):
         if name != "none":
@@ -159,24 +160,13 @@ def test_a_value_reaches_the_stacks_that_have_it() -> None:
     assert clipped.settings.steps["clip"]["max_norm"] == 3
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        "[secagg+dp_record,median+clip]",
-        "['secagg+dp_record','median + clip']",
-        "[[secagg,dp_record],[median,clip]]",
-    ],
-)
-def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -> None:
-    words = (
-        *FAST,
-        ALONE,
-        "attacks=[sign_flip]",
-        f"defenses={given}",
-        "seeds=1",
-        f"hydra.run.dir={tmp_path}",
-    )
-    assert wardround("compare", *words) == 0
+STACKED = ("attacks=[sign_flip]", "seeds=1", *FAST, ALONE)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_stack_has_the_controls_of_every_defense(tmp_path: Path) -> None:
+    given = "defenses=[secagg+dp_record,median+clip]"
+    assert wardround("compare", *STACKED, given, f"hydra.run.dir={tmp_path}") == 0
     rows = {(row["attack"], row["defense"]): row for row in results(tmp_path)}
     names = ("none", "secagg+dp_record", "median+clip")
     assert set(rows) == {(attack, name) for attack in ("none", "sign_flip") for name in names}
@@ -187,6 +177,27 @@ def test_a_stack_has_the_controls_of_every_defense(given: str, tmp_path: Path) -
     assert manifest["defenses"] == list(names)
 
 
+def test_a_stack_is_the_same_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = list[list[tuple[str, str, str]]]()
+
+    def noted(values: Node) -> Never:
+        experiments, _ = planned_by_command(values)
+        compared.append([(one.attack, one.label, one.text) for one in experiments])
+        raise InputError("runs", "these", "none")
+
+    monkeypatch.setattr("sim.cli.tasks.planned", noted)
+    for given in (
+        "[secagg+dp_record,median+clip]",
+        "['secagg+dp_record','median + clip']",
+        "[[secagg,dp_record],[median,clip]]",
+    ):
+        assert wardround("compare", *STACKED, f"defenses={given}") == 2
+    assert len(compared[0]) == 6
+    assert {label for _, label, _ in compared[0]} == {"none", "secagg+dp_record", "median+clip"}
+    assert compared[0] == compared[1] == compared[2]
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_stack_takes_presets_and_parts_of_the_users_own_folder(tmp_path: Path) -> None:
     (tmp_path / "own" / "defense").mkdir(parents=True)
     (tmp_path / "own" / "defense" / "wary.yaml").write_text(

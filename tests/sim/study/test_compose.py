@@ -13,6 +13,7 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from sim.config import composition
 from sim.study import compose
 from sim.study.compose import Cell
 from sim.study.experiment import load
@@ -119,15 +120,22 @@ def test_the_seeds_of_a_cell_share_all_but_the_seed() -> None:
     ]
 
 
-def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    composed: list[list[str]] = []
-    real = compose.compose
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The words of each composition by Hydra from here on, with nothing composed so far."""
+    found, real = list[list[str]](), composition.compose
+
+    def composed(name: str, overrides: list[str], **options: Any) -> Any:
+        found.append(overrides)
+        return real(name, overrides=overrides, **options)
+
     compose._composed.cache_clear()
-    monkeypatch.setattr(
-        compose,
-        "compose",
-        lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides),
-    )
+    composition._of_choices.cache_clear()
+    monkeypatch.setattr(composition, "compose", composed)
+    return found
+
+
+def test_planning_composes_each_option_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed = counted(monkeypatch)
     defenses = ["none", "median", "krum"]
     compose.experiments(
         [], compose.cells(["ipm", "alie", "zero", "random", "gaussian"], defenses), [0]
@@ -147,13 +155,7 @@ def in_a_command(words: list[str]) -> dict[str, Any]:
 def test_a_later_command_takes_what_is_composed_from_packages_and_reads_a_users_folder_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    composed, real = list[list[str]](), compose.compose
-    monkeypatch.setattr(
-        compose,
-        "compose",
-        lambda name, overrides: composed.append(overrides) or real(name, overrides=overrides),
-    )
-    compose._composed.cache_clear()
+    composed = counted(monkeypatch)
     first, n_composed = in_a_command([]), len(composed)
     assert in_a_command([]) == first
     assert len(composed) == n_composed > 0

@@ -1,0 +1,121 @@
+"""Configurations that start from files composed before are what Hydra composes of all words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from sim.config import composition
+
+CHOICES = ("attack=[alie,label_flip]", "defense=nnm_trimmed_mean")
+WORDS: dict[str, tuple[str, ...]] = {
+    "nothing": (),
+    "values": (*CHOICES, "training.rounds=3", "attack.alie.z=1.5", "aggregator.n_hostile=1"),
+    "a value that a later one replaces": (*CHOICES, "seed=1", "training.lr=2", "seed=4"),
+    "values before choices": ("training.rounds=3", "policy.dp=true", *CHOICES),
+    "values put in and taken out": (*CHOICES, "+training.x=1", "++a.b=2", "~training.lr"),
+    "references": (*CHOICES, "attack.alie.z=${training.lr}", "training.lr=${seed}"),
+    "mappings": (*CHOICES, "policy={dp: true}", "training={lr: 3}", "defense={name: x}"),
+    "a choice taken out": (*CHOICES, "~dp", "seed=2"),
+    "a choice put in": (*CHOICES, "+attack@attack.x=zero", "seed=2"),
+    "a folder": (*CHOICES, "hydra.run.dir=x/y", "seed=1"),
+    "values of Hydra": (*CHOICES, "hydra/launcher=basic", "hydra.job.name=x", "seed=1"),
+    "an unknown value": (*CHOICES, "training.rounds=3", "training.round=1"),
+    "an unknown value taken out": (*CHOICES, "~training.round"),
+    "an unknown choice": ("attack=[nope]", "training.round=1"),
+    "an unknown group": ("design=heart4_open", "seed=1"),
+    "a value that is there": (*CHOICES, "+training.lr=1"),
+    "a sweep": (*CHOICES, "seed=1,2"),
+    "a word that cannot be read": (*CHOICES, "seed=[1"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _initialized() -> Iterator[None]:
+    with hydra.initialize_config_module("conf", version_base="1.3"):
+        yield
+
+
+def outcome(make: Callable[[], DictConfig]) -> tuple[Any, ...]:
+    """All that a composition gives: its text, which parts take no new keys, or its error."""
+    try:
+        config = make()
+    except Exception as error:
+        return type(error), str(error)
+    parts = [config, *(config[key] for key in config if OmegaConf.is_config(config[key]))]
+    return OmegaConf.to_yaml(config), *(
+        (one._get_flag("struct"), one._get_flag("readonly")) for one in parts
+    )
+
+
+def by_hydra(words: tuple[str, ...], with_hydra: bool) -> DictConfig:
+    """What Hydra composes with a loader that is new."""
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_module("conf", version_base="1.3"):
+            return hydra.compose("config", overrides=list(words), return_hydra_config=with_hydra)
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
+@pytest.mark.parametrize(
+    ("words", "with_hydra"),
+    [
+        *((words, True) for words in WORDS.values()),
+        *((WORDS[name], False) for name in ("values", "a folder", "an unknown value")),
+    ],
+)
+def test_it_is_what_hydra_composes_also_where_hydra_refuses(
+    words: tuple[str, ...], with_hydra: bool
+) -> None:
+    found = outcome(lambda: composition.composed("config", words, with_hydra=with_hydra))
+    assert found == outcome(lambda: by_hydra(words, with_hydra))
+
+
+def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composition.composed("config", CHOICES, with_hydra=True)
+    monkeypatch.setattr(composition, "compose", None)
+    first = composition.composed("config", ("training.rounds=7", *CHOICES), with_hydra=True)
+    first.training.lr = -1
+    monkeypatch.chdir(tmp_path)
+    second = composition.composed("config", (*CHOICES, "seed=3"), with_hydra=True)
+    assert (second.training.rounds, second.training.lr, second.seed) != (7, -1, 0)
+    assert second.training.lr > 0
+    assert second.hydra.overrides.task == [*CHOICES, "seed=3"]
+    assert second.hydra.runtime.cwd == os.getcwd()
+
+
+def test_a_file_is_read_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    composition._of_choices.cache_clear()
+    composition._read.cache_clear()
+    read, real = list[str](), composition.ImportlibResourcesConfigSource.load_config
+
+    def noted(source: Any, config_path: str) -> Any:
+        read.append(f"{source.full_path()} {config_path}")
+        return real(source, config_path)
+
+    monkeypatch.setattr(composition.ImportlibResourcesConfigSource, "load_config", noted)
+    first = composition.composed("config", ("attack=[alie]",), with_hydra=True)
+    composition.composed("config", ("attack=[alie]", "aggregator=krum", "training.lr=7"))
+    assert "pkg://conf attack/alie" in read
+    assert "pkg://conf aggregator/krum" in read
+    assert len(read) == len(set(read))
+    assert OmegaConf.to_yaml(first) == OmegaConf.to_yaml(by_hydra(("attack=[alie]",), True))
+
+
+def test_a_folder_of_the_user_is_read_anew(tmp_path: Path) -> None:
+    (tmp_path / "attack").mkdir()
+    for whose in ("own", "all"):
+        (tmp_path / "attack" / "mine.yaml").write_text(f"# @package attack.mine\nof: {whose}\n")
+        words = (f"hydra.searchpath=[file://{tmp_path}]", "attack=[mine]")
+        assert composition.composed("config", words).attack.mine.of == whose
