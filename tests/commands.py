@@ -13,6 +13,18 @@ from sim.cli.command import main
 
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 ALONE = "workers=1"
+# lines of a program that it executes before a command which is then killed: the command stores its
+# progress more often than it pays, and takes long enough to be killed before its end
+KILLABLE = """
+import time
+from sim.study import checkpoints
+checkpoints.EVERY, checkpoints.DEAREST = 0.05, 1.0
+stored = checkpoints.Progress.after_round
+def after_round(progress, runs, contexts):
+    stored(progress, runs, contexts)
+    time.sleep(0.03)
+checkpoints.Progress.after_round = after_round
+"""
 LOCKSTEP = ("hydra/launcher=lockstep", "hydra.launcher.workers=1")
 
 

@@ -25,6 +25,7 @@ from sim.cli.command import main
 from sim.errors import InputError
 from sim.evidence import manifest, study
 from tests import ROOT
+from tests.commands import KILLABLE
 from tests.records import addressed, make_record
 
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
@@ -330,18 +331,15 @@ def test_a_comparison_killed_later_has_stored_more_and_ends_with_the_same_tables
         "compare",
         "consortium=heart4",
         "model=logistic",
-        "training.rounds=1500",
+        "training.rounds=200",
         "attacks=[none]",
         "defenses=[none]",
         "seeds=2",
     ]
     words += ["workers=1"]
-    often = (
-        "from sim.study import checkpoints\ncheckpoints.EVERY = 0.05\ncheckpoints.DEAREST = 1.0\n"
-    )
     held = [0]
     for _ in range(2):  # in one folder, so that each goes on from where the last one was killed
-        process = started([*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path, first=often)
+        process = started([*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path, first=KILLABLE)
         deadline = time.monotonic() + 60
         while (
             stored(tmp_path / "out") < held[-1] + 60
@@ -351,7 +349,7 @@ def test_a_comparison_killed_later_has_stored_more_and_ends_with_the_same_tables
             time.sleep(0.02)
         killed(process)
         held.append(stored(tmp_path / "out"))
-    assert held[0] < held[1] < held[2] < 3000
+    assert held[0] < held[1] < held[2] < 400
     assert main([*words, f"hydra.run.dir={tmp_path / 'out'}"]) == 0
     assert main([*words, f"hydra.run.dir={tmp_path / 'whole' / 'out'}"]) == 0
     assert table(tmp_path) == table(tmp_path / "whole")

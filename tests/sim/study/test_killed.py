@@ -20,17 +20,13 @@ from flwr.app import Context
 from sim.study import checkpoints
 from sim.study.run import FederatedRun
 from tests import ROOT
-from tests.commands import LOCKSTEP, results, wardround
+from tests.commands import KILLABLE, LOCKSTEP, results, wardround
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-ROUNDS = 400
+ROUNDS = 150
 LONG = ("consortium=heart4", "model=logistic", "attack=[alie]", f"training.rounds={ROUNDS}")
-PROGRAM = (
-    "import sys; from sim.cli import command; from sim.study import checkpoints\n"
-    "checkpoints.EVERY, checkpoints.DEAREST = 0.1, 1.0\n"  # stored more often than it pays
-    "sys.exit(command.main(sys.argv[1:]))"
-)
+PROGRAM = f"{KILLABLE}import sys; from sim.cli import command; sys.exit(command.main(sys.argv[1:]))"
 COMMANDS = {  # words, and where the folder is named
     "one run": (("run",), "hydra.run.dir"),
     "a sweep one by one": (("run", "-m", "training.lr=0.02,0.1"), "hydra.sweep.dir"),
