@@ -103,7 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("each_plugin", made.values(), ids=made.keys())
 
 
-FEW = 15  # steps of a search for records, which has 1,500
+FEW = 5  # steps of a search for records, which has 1,500
 
 
 @pytest.fixture(params=["few", pytest.param("all", marks=pytest.mark.slow)])
