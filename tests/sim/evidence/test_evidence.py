@@ -375,7 +375,7 @@ def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains
     words = [
         "attacks=[sign_flip]",
         "defenses=[median,krum]",
-        "seeds=200",
+        *(["seeds=200"] if seconds else ["seeds=20", "training.rounds=5"]),
         "workers=2",
         f"hydra.run.dir={tmp_path / 'out'}",
     ]
