@@ -13,6 +13,23 @@ from sim.cli.command import main
 
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 ALONE = "workers=1"
+# a command that is to be killed: it stores its progress more often than it pays, and takes long
+# enough to be killed before its end
+KILLABLE = """
+import sys, time
+from sim.cli import command
+from sim.study import checkpoints
+
+checkpoints.EVERY, checkpoints.DEAREST = 0.05, 1.0
+stored = checkpoints.Progress.after_round
+
+def after_round(progress, runs, contexts):
+    stored(progress, runs, contexts)
+    time.sleep(0.03)
+
+checkpoints.Progress.after_round = after_round
+sys.exit(command.main(sys.argv[1:]))
+"""
 LOCKSTEP = ("hydra/launcher=lockstep", "hydra.launcher.workers=1")
 
 

@@ -5,6 +5,7 @@ numbers of threads alone.
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -15,28 +16,34 @@ from tests import ROOT
 
 # which loads HDBSCAN
 FLAME = ("consortium=heart4", "training.rounds=2", "attack=[sign_flip]", "aggregator=flame")
-CALIBRATION = """
-import sys
+CALIBRATIONS = """
+import json
 import torch
 from threadpoolctl import threadpool_limits
-from clients.accounting import Terms, calibrated
+from clients.accounting import ANSWERS, Terms, calibrated
 
-torch.set_num_threads(int(sys.argv[1]))
-threadpool_limits(int(sys.argv[1]))
-print(repr(calibrated(8.0, 16 / 42, 9, Terms("add_remove", 1e-5))))
+found = []
+for n_threads in (1, 2):
+    torch.set_num_threads(n_threads)
+    threadpool_limits(n_threads)
+    ANSWERS.clear()
+    found.append(repr(calibrated(8.0, 16 / 42, 9, Terms("add_remove", 1e-5))))
+print(json.dumps(found))
 """
 NOTEBOOK = """
 import functools, json, sys
 import numpy, sklearn.cluster, torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-torch.set_num_threads(int(sys.argv[1]))
-threadpool_limits(int(sys.argv[1]))
+def given(n_threads):
+    torch.set_num_threads(n_threads)
+    threadpool_limits(n_threads)
 
 def threads():
     libraries = sorted(library["num_threads"] for library in threadpool_info())
     return [torch.get_num_threads(), *libraries]
 
+given(3)
 before, seen = threads(), {}
 
 def spied(owner, name, counted=lambda *_: True):
@@ -66,42 +73,42 @@ spied(Flame, "weigh", in_a_round)
 spied(clients.batched.layers, "train")
 spied(clients.training, "tensors")
 spied(FullyConnected, "scores")
-threadpool_limits(int(sys.argv[1]))
-(together,) = run_together([experiment(*sys.argv[2:])])
-alone = by_hospital(sys.argv[2:])
-evidence = [flat(json.loads(together.model_dump_json())), flat(alone)]
-result = {"before": before, "during": seen, "after": threads(), "evidence": evidence}
-print(json.dumps(result))
+
+def made(n_threads):
+    given(n_threads)
+    seen.clear()
+    (together,) = run_together([experiment(*sys.argv[1:])])
+    alone = by_hospital(sys.argv[1:])
+    evidence = [flat(json.loads(together.model_dump_json())), flat(alone)]
+    return {"before": before, "during": dict(seen), "after": threads(), "evidence": evidence}
+
+print(json.dumps([made(3), made(1)]))
 """
 
 
-def notebook(n_threads: int, *words: str) -> dict[str, list]:
-    """What a process sees that imports numpy and torch, has them use so many threads, and then runs
-    something.
-    """
-    program = [sys.executable, "-c", NOTEBOOK, str(n_threads), *words]
-    ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+def printed(program: str, *words: str) -> list[Any]:
+    """What a process of its own prints."""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True
+    )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
 
 def test_a_notebook_that_imports_torch_first_trains_on_one_thread_and_keeps_its_own() -> None:
-    three, one = notebook(3, *FLAME), notebook(1, *FLAME)
+    three, one = printed(NOTEBOOK, *FLAME)
     assert set(three["before"]) == {3}
     assert three["during"].keys() == {"weigh", "train", "tensors", "scores"}
     assert {n for calls in three["during"].values() for counts in calls for n in counts} == {1}
     assert max(map(len, three["during"]["weigh"])) >= len(three["before"])
     assert set(three["after"]) == {3}
+    assert set(one["after"]) == {1}
     assert three["evidence"] == one["evidence"]
     assert all(len(fields) > 100 for fields in one["evidence"])
 
 
 def test_noise_is_calibrated_to_the_same_digits_on_any_number_of_threads() -> None:
-    programs = [[sys.executable, "-c", CALIBRATION, n] for n in ("1", "2")]
-    one, two = (
-        subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for words in programs
-    )
+    one, two = printed(CALIBRATIONS)
     assert one == two
 
 

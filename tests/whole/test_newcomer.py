@@ -78,11 +78,12 @@ def stated(folder: Path) -> tuple[str, ...]:
 @pytest.mark.usefixtures("steps")
 @pytest.mark.parametrize("source", ["breast cancer", "diabetes"])
 def test_a_newcomer_comes_to_a_verdict(
-    source: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    source: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     assert wardround("init", str(tmp_path)) == 0
     words: tuple[str, ...] = ()
     if source == "diabetes":
+        request.getfixturevalue("undrawn")  # the other source has its figures drawn
         diabetes(tmp_path / "hospitals")
         words = stated(tmp_path)
     else:

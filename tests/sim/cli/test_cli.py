@@ -273,6 +273,7 @@ def test_run_leaves_what_it_promises(
     assert besides_progress(err) == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_without_a_folder_go_to_outputs_under_the_name_of_the_command(
     call: Call, tmp_path: Path
 ) -> None:
@@ -282,6 +283,7 @@ def test_runs_without_a_folder_go_to_outputs_under_the_name_of_the_command(
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("order", [["-m", "seed=0,1"], ["seed=0,1", "-m"]])
 def test_a_sweep_runs_each_of_its_jobs(order: list[str], call: Call, tmp_path: Path) -> None:
     assert (
@@ -394,6 +396,7 @@ def test_workers_get_the_environment_that_was_set_after_the_process_they_are_for
         assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() == "7"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_was_just_run_is_not_read_back(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.evidence.read", None)
     assert call("run", *FAST) == 0

@@ -42,6 +42,17 @@ NAMED = {
 AMBIGUOUS = ("true", "null", "nan", "on", "view", "about")
 SMALL = ("consortium=heart12", "training.rounds=1", "model=logistic", "adversary.n_hostile=2")
 
+# a run of these words, and the report of a copy of its folder, which has no page
+PROGRAM = """
+import shutil, sys
+from sim.cli.command import main
+
+codes = [main(["run", *sys.argv[1:], "hydra.run.dir=out"])]
+shutil.copytree("out", "again", ignore=shutil.ignore_patterns("report"))
+codes.append(main(["report", "again"]))
+print(codes)
+"""
+
 
 def called(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Python, called in the folder as its reader calls it."""
@@ -66,13 +77,12 @@ def test_what_it_writes_passes_its_test_runs_and_is_clean(
     tested = called(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py")
     assert "3 passed" in tested.stdout, tested.stdout
     words = ("plugins=[own_mine]", "--config-dir", "conf", CHOSEN[kind], *SMALL)
-    ran = called(tmp_path, "-m", "sim.cli.command", "run", *words, "hydra.run.dir=out")
+    ran = called(tmp_path, "-c", PROGRAM, *words)
     assert ran.returncode == 0, ran.stderr
-    page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
-    assert NAMED[kind] in page
-    rebuilt = called(tmp_path, "-m", "sim.cli.command", "report", "out")
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert NAMED[kind] in (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert ran.stdout.splitlines()[-1] == "[0, 0]", ran.stderr
+    for folder in ("out", "again"):
+        page = (tmp_path / folder / "report" / "index.html").read_text(encoding="utf-8")
+        assert NAMED[kind] in page
     for check in (("check", "--select=E,F,I,B,UP"), ("format", "--check")):
         linted = called(
             tmp_path, "-m", "ruff", *check, "--no-cache", "--isolated", "--line-length=100"

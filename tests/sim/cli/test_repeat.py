@@ -14,6 +14,8 @@ import pytest
 
 from tests.commands import ALONE, FAST, LOCKSTEP, results, shell, wardround
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 OWN = (
     "# @package _global_\n"
     "defaults:\n  - override /aggregator: trimmed_mean\n"

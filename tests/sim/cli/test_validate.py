@@ -36,12 +36,18 @@ def validated(tmp_path: Path) -> Validated:
 
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No figures are drawn, which takes longer than the runs."""
+    """The page of the runs is not written, which takes longer than the runs."""
 
     def written(folder: Path, *_: object, **__: object) -> Path:
         return folder / "report" / "index.html"
 
     monkeypatch.setattr("reports.page.write_report", written)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of the verdict has no figures."""
+    monkeypatch.setattr("reports.validation.makers", lambda _: iter(()))
 
 
 def read(folder: Path, name: str) -> Any:
@@ -67,7 +73,7 @@ def test_a_design_that_meets_its_criteria_exits_with_0_and_leaves_all_files(
     assert len(evidence) == 12  # label_flip and none, on two stacks, with three seeds
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_a_criterion_that_is_not_met_exits_with_1(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,7 +103,7 @@ def test_a_metric_that_no_run_has_is_not_decided_and_has_no_figure(
     assert wardround("report", str(tmp_path / "out")) == 0
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_what_is_not_decided_exits_with_1(validated: Validated, tmp_path: Path) -> None:
     assert validated("seeds=1", acceptance=[criterion(min_seeds=5)]) == 1
     assert read(tmp_path, "verdict.json")["outcome"] == "inconclusive"
@@ -124,7 +130,7 @@ def test_a_criterion_beyond_the_powers_is_refused_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_a_repeated_command_runs_nothing_again(validated: Validated, tmp_path: Path) -> None:
     assert validated() == 0
     evidence = (tmp_path / "out" / "evidence.jsonl").read_bytes()
@@ -153,7 +159,7 @@ def test_a_report_rebuilds_what_follows_from_a_verdict_byte_for_byte(
     assert contents(tmp_path / "out") == before
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 @pytest.mark.parametrize("dropped", ["a run", "a seed"])
 def test_evidence_without_a_run_or_a_seed_is_refused_and_nothing_is_rebuilt(
     dropped: str, validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -177,7 +183,7 @@ def test_evidence_without_a_run_or_a_seed_is_refused_and_nothing_is_rebuilt(
     assert contents(tmp_path / "out") == before
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_a_folder_of_another_design_is_refused_and_left_as_it_is(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,7 +205,7 @@ def test_a_plan_states_runs_and_what_is_not_tested_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 @pytest.mark.parametrize(("words", "seeds"), [((), {7, 8, 9}), (("seeds=1",), {7})])
 def test_seeds_begin_where_the_design_states(
     words: tuple[str, ...], seeds: set[int], validated: Validated, tmp_path: Path
@@ -209,7 +215,7 @@ def test_seeds_begin_where_the_design_states(
     assert {json.loads(line)["seed"] for line in lines} == seeds
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_a_metric_that_no_run_has_is_not_decided(validated: Validated, tmp_path: Path) -> None:
     """No figure is made up, and a bound that is not there is no number."""
     spends = criterion(id="spends", metric="epsilon", at_least=None, at_most=4.0)
@@ -223,7 +229,7 @@ def test_a_metric_that_no_run_has_is_not_decided(validated: Validated, tmp_path:
     assert wardround("report", str(tmp_path / "out")) == 0
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_a_figure_of_one_seed_has_no_bound(validated: Validated, tmp_path: Path) -> None:
     stacks = [{"id": "robust", "defense": "dp_record", "values": PRIVATE}]
     spends = criterion(metric="epsilon", at_least=None, at_most=8.0)
@@ -234,7 +240,7 @@ def test_a_figure_of_one_seed_has_no_bound(validated: Validated, tmp_path: Path)
     assert wardround("report", str(tmp_path / "out")) == 0
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_json_prints_the_verdict_alone(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -242,7 +248,7 @@ def test_json_prints_the_verdict_alone(
     assert json.loads(capfd.readouterr().out) == read(tmp_path, "verdict.json")
 
 
-@pytest.mark.usefixtures("no_page")
+@pytest.mark.usefixtures("no_page", "no_figures")
 def test_minutes_of_the_design_end_runs_between_seeds_and_the_next_call_goes_on(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -322,7 +328,7 @@ def found(folder: Path) -> Made:
     return made
 
 
-@pytest.mark.usefixtures("few_presets", "no_page")
+@pytest.mark.usefixtures("few_presets", "no_page", "no_figures")
 def test_a_stack_that_the_design_has_already_is_the_smallest_change(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -340,7 +346,7 @@ def test_a_stack_that_the_design_has_already_is_the_smallest_change(
     )
 
 
-@pytest.mark.usefixtures("few_presets", "no_page")
+@pytest.mark.usefixtures("few_presets", "no_page", "no_figures")
 def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     validated: Validated, tmp_path: Path
 ) -> None:
@@ -357,7 +363,7 @@ def test_a_number_is_the_smallest_change_where_epsilon_is_too_large(
     assert costs == {"one number"}
 
 
-@pytest.mark.usefixtures("few_presets", "no_page")
+@pytest.mark.usefixtures("few_presets", "no_page", "no_figures")
 def test_a_rule_is_the_smallest_change_where_one_hospital_outweighs_all_others(
     validated: Validated, tmp_path: Path
 ) -> None:
@@ -370,7 +376,7 @@ def test_a_rule_is_the_smallest_change_where_one_hospital_outweighs_all_others(
     assert set(found(tmp_path)["smallest"]) == {"the rule median", "the rule trimmed_mean"}
 
 
-@pytest.mark.usefixtures("few_presets", "no_page")
+@pytest.mark.usefixtures("few_presets", "no_page", "no_figures")
 def test_where_no_change_helps_none_is_found_and_the_criterion_is_named(
     validated: Validated, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

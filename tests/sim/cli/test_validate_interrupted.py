@@ -5,11 +5,8 @@ verdict.
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +15,10 @@ from typing import Any
 import pytest
 
 from sim import interrupts
-from tests import ROOT, designs
+from tests import designs
 from tests.commands import wardround
 from tests.designs import criterion
+from tests.forked import Program
 from threats import changes
 
 # one process makes what all tests of this file look at
@@ -53,26 +51,22 @@ def searching(folder: Path) -> bool:
     return found and not (folder / "search.json").exists()
 
 
-def ended(words: tuple[str, ...], when: Callable[[], bool], by: signal.Signals) -> tuple[int, str]:
-    """The exit code and the last line of a command that gets a signal once ``when`` is true."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *words],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def ended(
+    words: tuple[str, ...], when: Callable[[], bool], by: signal.Signals, folder: Path
+) -> tuple[int, str]:
+    """The exit code and standard error of a command that gets a signal once ``when`` is true.
+
+    ``folder``: of a file of the latter.
+    """
+    program, end = Program(PROGRAM, words, folder), time.monotonic() + 120
     try:
-        end = time.monotonic() + 120
         while not when():
-            assert process.poll() is None, process.communicate()
+            assert program.poll() is None
             assert time.monotonic() < end
             time.sleep(0.002)
     finally:
-        process.send_signal(by)
-        _, err = process.communicate()
-    return process.returncode, err
+        code, error = program.ended(by)
+    return code, error
 
 
 def judged(folder: Path) -> Any:
@@ -123,7 +117,7 @@ def test_the_same_command_goes_on_to_the_same_verdict(
     words, expected = whole
     folder = tmp_path / "out"
     words = (*words, f"hydra.run.dir={folder}")
-    code, err = ended(words, lambda: when(folder), by)
+    code, err = ended(words, lambda: when(folder), by, tmp_path)
     if by == signal.SIGINT:
         assert code == interrupts.EXIT
         assert err.splitlines()[-1].endswith("the same command in the same folder goes on from it.")

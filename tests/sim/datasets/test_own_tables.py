@@ -65,6 +65,7 @@ def test_a_folder_of_files_runs_and_is_shown_before(
     assert "Mean Radius" in capfd.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_comparison_in_several_processes_reads_the_same_files(
     clinics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

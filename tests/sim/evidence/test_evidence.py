@@ -356,19 +356,34 @@ def test_every_finished_run_is_stored_when_a_later_one_fails(
     assert 0 < len(evidence.read(tmp_path)) == calls[0] < 8
 
 
-@pytest.mark.parametrize(("seconds", "everybody"), [(1.5, True), (4.0, False), (8.0, True)])
+def wait_for_a_run(folder: Path, process: subprocess.Popen[Any]) -> None:
+    """Wait until the process has stored a run in the folder, or has ended."""
+    path, deadline = folder / evidence.EVIDENCE, time.monotonic() + 120
+    while (
+        not (path.exists() and b"\n" in path.read_bytes())
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("seconds", "everybody"), [(1.0, True), (3.0, False), (None, True)])
 def test_ctrl_c_ends_a_comparison_with_one_line_while_it_imports_plans_or_trains(
-    seconds: float, everybody: bool, tmp_path: Path
+    seconds: float | None, everybody: bool, tmp_path: Path
 ) -> None:
+    """Without ``seconds`` the interrupt comes once a run is stored."""
     words = [
         "attacks=[sign_flip]",
         "defenses=[median,krum]",
-        "seeds=200",
+        *(["seeds=200"] if seconds else ["seeds=20", "training.rounds=5"]),
         "workers=2",
         f"hydra.run.dir={tmp_path / 'out'}",
     ]
     process = started(["compare", "consortium=heart12", *words], tmp_path, TMPDIR=str(tmp_path))
-    time.sleep(seconds)
+    if seconds is None:
+        wait_for_a_run(tmp_path / "out", process)
+    else:
+        time.sleep(seconds)
     (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -429,13 +444,7 @@ def test_killed_in_the_middle_and_started_again_gives_the_same_results(
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    path, deadline = tmp_path / evidence.EVIDENCE, time.monotonic() + 120
-    while (
-        not (path.exists() and b"\n" in path.read_bytes())
-        and process.poll() is None
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.005)
+    wait_for_a_run(tmp_path, process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert gone(process.pid)

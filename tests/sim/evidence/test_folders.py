@@ -18,14 +18,17 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from benchmarks.commands import killed, started
 from benchmarks.kills import stored, table
 from sim import evidence, files, interrupts
 from sim.cli.command import main
 from sim.errors import InputError
 from sim.evidence import manifest, study
 from tests import ROOT
+from tests.commands import KILLABLE
+from tests.forked import Program
 from tests.records import addressed, make_record
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 FAST = ("consortium=heart4", "training.rounds=1", "model=logistic")
 COMPARE = (
@@ -62,7 +65,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     GlobalHydra.instance().clear()
     folder = tmp_path_factory.mktemp("filled")
-    assert main([*COMPARE, f"hydra.run.dir={folder}"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.page.drawings", lambda *_, **__: iter(()))
+        assert main([*COMPARE, f"hydra.run.dir={folder}"]) == 0
     return folder
 
 
@@ -212,8 +217,6 @@ def test_a_file_is_whole_or_as_it_was_at_every_failure(
 def test_every_write_of_a_command_may_fail_and_the_same_command_then_completes_it(
     filled: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # takes most of the time, and is written like the rest
-    monkeypatch.setattr("reports.page.drawings", lambda *_, **__: ())
     failed = list[str]()
     for at in range(1, 99):
         folder, calls = tmp_path / str(at), list[int]()
@@ -330,28 +333,26 @@ def test_a_comparison_killed_later_has_stored_more_and_ends_with_the_same_tables
         "compare",
         "consortium=heart4",
         "model=logistic",
-        "training.rounds=1500",
+        "training.rounds=200",
         "attacks=[none]",
         "defenses=[none]",
         "seeds=2",
     ]
     words += ["workers=1"]
-    often = (
-        "from sim.study import checkpoints\ncheckpoints.EVERY = 0.05\ncheckpoints.DEAREST = 1.0\n"
-    )
     held = [0]
     for _ in range(2):  # in one folder, so that each goes on from where the last one was killed
-        process = started([*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path, first=often)
+        program = Program(KILLABLE, [*words, f"hydra.run.dir={tmp_path / 'out'}"], tmp_path)
         deadline = time.monotonic() + 60
         while (
             stored(tmp_path / "out") < held[-1] + 60
-            and process.poll() is None
+            and program.poll() is None
             and time.monotonic() < deadline
         ):
             time.sleep(0.02)
-        killed(process)
+        code, error = program.ended(signal.SIGKILL)
+        assert code == -signal.SIGKILL, error
         held.append(stored(tmp_path / "out"))
-    assert held[0] < held[1] < held[2] < 3000
+    assert held[0] < held[1] < held[2] < 400
     assert main([*words, f"hydra.run.dir={tmp_path / 'out'}"]) == 0
     assert main([*words, f"hydra.run.dir={tmp_path / 'whole' / 'out'}"]) == 0
     assert table(tmp_path) == table(tmp_path / "whole")

@@ -188,6 +188,7 @@ def test_a_round_is_that_of_a_plain_loop() -> None:
     np.testing.assert_allclose(finished(design).weights, np.mean(models, axis=0), atol=1e-5)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("model", ["cnn", "logistic"])
 def test_a_run_from_the_command_line_learns(model: str, tmp_path: Path) -> None:
     words = ("consortium=digits", f"model={model}", "attack=none", f"hydra.run.dir={tmp_path}")

@@ -81,6 +81,7 @@ def test_what_was_shortened_is_noted_over_all_rounds(part: Any) -> None:
         assert (found.shortened, found.median_length, found.longest) == (0.5, 5.5, 10.0)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "defense", ["norm_bounding", "weak_dp", "centered_clipping", "momentum_centered_clipping"]
 )
@@ -96,6 +97,7 @@ def test_every_default_does_something_whoever_attacks(defense: str, tmp_path: Pa
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_radius_that_nothing_reaches_is_reported_in_terminal_and_page_with_one_that_would(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,10 +4,7 @@ the same tables.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,18 +16,13 @@ from flwr.app import Context
 
 from sim.study import checkpoints
 from sim.study.run import FederatedRun
-from tests import ROOT
-from tests.commands import LOCKSTEP, results, wardround
+from tests.commands import KILLABLE, LOCKSTEP, results, wardround
+from tests.forked import Program
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-ROUNDS = 400
+ROUNDS = 150
 LONG = ("consortium=heart4", "model=logistic", "attack=[alie]", f"training.rounds={ROUNDS}")
-PROGRAM = (
-    "import sys; from sim.cli import command; from sim.study import checkpoints\n"
-    "checkpoints.EVERY, checkpoints.DEAREST = 0.1, 1.0\n"  # stored more often than it pays
-    "sys.exit(command.main(sys.argv[1:]))"
-)
 COMMANDS = {  # words, and where the folder is named
     "one run": (("run",), "hydra.run.dir"),
     "a sweep one by one": (("run", "-m", "training.lr=0.02,0.1"), "hydra.sweep.dir"),
@@ -58,22 +50,15 @@ def rounds_stored(folder: Path) -> int:
 
 def killed(words: Sequence[str], folder: Path) -> None:
     """Start the command and end it with SIGKILL once it has stored progress of 50 rounds."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *words],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    program, end = Program(KILLABLE, words, folder.parent), time.monotonic() + 120
     try:
-        end = time.monotonic() + 120
         while rounds_stored(folder) < 50:
-            assert process.poll() is None, process.communicate()
+            assert program.poll() is None
             assert time.monotonic() < end
             time.sleep(0.02)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        code, error = program.ended(signal.SIGKILL)
+    assert code == -signal.SIGKILL, error
 
 
 @pytest.fixture
