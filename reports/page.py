@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import polars as pl
 from markupsafe import Markup
@@ -50,6 +51,7 @@ MANIFEST = (
 
 PAGE = "index.html.j2"
 INDEX = "index.html"
+FIGURE: Final = re.compile(r"<!--figure (\w+)-->")
 RUNS = "runs.html"  # the page of all runs, where the index is that of a design's verdict
 
 
@@ -122,9 +124,9 @@ def write_report(
             show_reconstructions=show_reconstructions,
             lines=evidence.located(folder),
         )
-        pictures = iter(drawing.answers())
-        drawn = {title: style.both(next(pictures), next(pictures)) for title in asked}
-        page = render(values, drawn)
+        text = framed(values, asked)
+    pictures = iter(drawing.answers())
+    page = filled(text, {title: style.both(next(pictures), next(pictures)) for title in asked})
     target = folder / "report" / name
     files.replace(target, page.encode())
     return target
@@ -228,7 +230,21 @@ def drawings(
 
 def render(values: Node, drawn: Mapping[str, str]) -> str:
     """The page as HTML text, with the ``content`` and the figures as SVG by their names."""
-    return rendering.page(PAGE, svg={name: Markup(one) for name, one in drawn.items()}, **values)
+    return filled(framed(values, drawn), drawn)
+
+
+def framed(values: Node, names: Iterable[str]) -> str:
+    """The page with the ``content`` and, in place of each figure of these names, a comment.
+
+    A value cannot be such a comment, for it is escaped.
+    """
+    places = {name: Markup(f"<!--figure {name}-->") for name in names}
+    return rendering.page(PAGE, svg=places, **values)
+
+
+def filled(text: str, drawn: Mapping[str, str]) -> str:
+    """The page of ``framed`` with its figures as SVG, by their names."""
+    return FIGURE.sub(lambda place: drawn[place[1]], text)
 
 
 def content(

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, Generic, ParamSpec, TypeVar
+from threading import Condition, Thread
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 from sim.errors import RefusedError
 from sim.interrupts import finishing
@@ -15,6 +16,7 @@ from sim.study.processes import PROCESSES, is_warm
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_Values: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # of a call, and its named ones
 ENDED = "a process was ended from outside, perhaps for lack of memory; finished runs are stored"
 
 
@@ -35,13 +37,15 @@ def aside(
     with finishing():  # so that an interrupt finds it among the processes to end
         process.start()
     theirs.close()
+    with _there():
+        ours.send((call, prepare))  # so that the other loads what it needs
+    shared = Shared(call, ours)
     try:
-        with _there():
-            ours.send((call, prepare))  # so that the other loads what it needs
-        yield Shared(call, ours)
+        yield shared
     finally:
         process.kill()
         process.join()
+        shared.end()
         ours.close()
 
 
@@ -55,49 +59,70 @@ class Shared(Generic[P, T]):
     def __init__(self, call: Callable[P, T], other: Connection | None = None) -> None:
         """``other``: the way to the other process, which does one call at a time."""
         self._call = call
-        self._other = other
-        self._waiting = deque[tuple[Any, Any]]()  # the values of a call, and its named ones
-        self._first = list[T]()
-        self._is_busy = False
+        self._waiting = deque[_Values]()
+        self._first = list[T]()  # what the other process has answered
+        self._failure: Exception | None = None
+        self._is_free = other is not None  # the other process, for the first call that waits
+        self._is_complete = False
+        self._changed = Condition()
+        self._giver: Thread | None = None
+        if other is not None:
+            self._giver = Thread(target=self._give, args=(other,), daemon=True)
+            self._giver.start()
 
     def ask(self, *values: P.args, **named: P.kwargs) -> None:
-        """Ask for one call. Raises as ``answers`` does, of earlier calls."""
-        self._waiting.append((values, named))
-        self._exchange()
+        """Ask for one call."""
+        with self._changed:
+            self._waiting.append((values, named))
+            self._changed.notify()
 
     def answers(self) -> list[T]:
-        """The result of each call, in the order in which the calls were made.
+        """The result of each call, in the order in which the calls were made; none is made later.
 
         Raises what a call has raised, and ``RefusedError`` if the other process is gone.
         """
         last = deque[T]()
-        while self._waiting:
-            values, named = self._waiting.pop()
+        while (asked := self._left()) is not None:
+            values, named = asked
             last.appendleft(self._call(*values, **named))
-            self._exchange()
-        if self._is_busy:
-            self._take()
+        self.end()
+        if self._failure is not None:
+            raise self._failure
         return [*self._first, *last]
 
-    def _exchange(self) -> None:
-        """Take the other process's answer if it is there, and give it the next call."""
-        if self._other is None:
-            return
-        if self._is_busy and self._other.poll():
-            self._take()
-        if self._waiting and not self._is_busy:
-            with _there():
-                self._other.send(self._waiting.popleft())
-            self._is_busy = True
+    def end(self) -> None:
+        """Give the other process no more calls, and wait for its answer to the last one."""
+        with self._changed:
+            self._is_complete = True
+            self._changed.notify()
+        if self._giver is not None:
+            self._giver.join()
 
-    def _take(self) -> None:
-        assert self._other is not None
-        with _there():
-            answer, failure = self._other.recv()
-        self._is_busy = False
-        if failure is not None:
-            raise failure
-        self._first.append(answer)
+    def _give(self, other: Connection) -> None:
+        """Give the other process one call after another as soon as it is free."""
+        try:
+            with _there():
+                while (asked := self._to_give()) is not None:
+                    other.send(asked)
+                    answer, failure = other.recv()
+                    if failure is not None:
+                        raise failure
+                    self._first.append(answer)
+        except Exception as failure:
+            self._failure = failure
+
+    def _to_give(self) -> _Values | None:
+        """The values of the first call, as soon as there is one; None once there will be none."""
+        with self._changed:
+            self._is_free = True
+            self._changed.wait_for(lambda: self._waiting or self._is_complete)
+            self._is_free = False
+            return self._waiting.popleft() if self._waiting else None
+
+    def _left(self) -> _Values | None:
+        """The values of the last call that is left for this process; None if none is."""
+        with self._changed:
+            return self._waiting.pop() if len(self._waiting) > self._is_free else None
 
 
 @contextmanager
