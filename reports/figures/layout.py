@@ -67,8 +67,8 @@ class Sheet(Figure):
             self._outside.append((OUTSIDE[rest[0]], made))
         return made
 
-    def add_subplot(self, *args: Any, **named: Any) -> Axes:
-        """A panel; matplotlib makes a small tick for each axis that has none, unless told so."""
+    def add_subplot(self, *args: object, **named: object) -> Axes:
+        """A panel; matplotlib makes an unseen small tick for an axis that has no list of them."""
         made: Axes = cast(Any, super()).add_subplot(*args, **named)
         for axis in (made.xaxis, made.yaxis):
             axis.minorTicks = []

@@ -165,7 +165,7 @@ def without_ticks(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
 
 
 def line(
-    axes: Axes, x: Sequence[float], y: Sequence[float], *, only: str = "", **look: Any
+    axes: Axes, x: Sequence[float], y: Sequence[float], *, only: str = "", **look: object
 ) -> list[Line2D]:
     """A line through points, as ``axes.plot`` draws it, in half of the time; it looks for no units.
 
@@ -173,7 +173,7 @@ def line(
     """
     if only:
         look = {"marker": only, "linestyle": "", **look}
-    made = Line2D(x, y, **look)
+    made = Line2D(x, y, **cast(dict[str, Any], look))
     axes.add_line(made)
     cast(Any, axes).autoscale(None)  # leaves on what is on; missing in matplotlib's types
     return [made]

@@ -47,7 +47,7 @@ def composed(config_name: str, words: Sequence[str], *, with_hydra: bool = False
 
 
 def places(words: Sequence[str]) -> Hashable:
-    """Where Hydra composes from: its places, if all are in packages, whose files stay as they are.
+    """The places that Hydra composes from, if all are in packages, whose files stay as they are.
 
     A folder of the user may hold other files in the next command, which has another loader: then it
     is that loader.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from threading import Condition, Thread
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast
 
 from sim.errors import RefusedError
 from sim.interrupts import finishing
@@ -16,7 +16,7 @@ from sim.study.processes import PROCESSES, is_warm
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_Values: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # of a call, and its named ones
+_Values: TypeAlias = tuple[tuple[object, ...], dict[str, object]]  # of a call, and its named ones
 ENDED = "a process was ended from outside, perhaps for lack of memory; finished runs are stored"
 
 
@@ -83,7 +83,7 @@ class Shared(Generic[P, T]):
         """
         last = deque[T]()
         while (asked := self._left()) is not None:
-            values, named = asked
+            values, named = cast(Any, asked)
             last.appendleft(self._call(*values, **named))
         self.end()
         if self._failure is not None:
