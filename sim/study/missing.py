@@ -14,9 +14,10 @@ def may_be_missing(experiment: Experiment) -> str:
     chain = experiment.plan.chain
     given = chain.withstands
     hostile = experiment.attack_plan.hostile
+    too_few = f"with fewer than {needed} usable replies" if needed > 1 else "without a usable reply"
     texts = [
         f"{spare} of {n_hospitals} may be missing in a round{_beside(experiment, given)}",
-        f"with fewer than {needed} usable replies the round is skipped",
+        f"{too_few} the round is skipped",
     ]
     root = getattr(chain.rule, "root", None)
     if root is not None:
