@@ -107,11 +107,7 @@ def heat_map(
     of_read = (one.defense for one in read)
     of_lost = (defense for _, defense in without)
     defenses = list(dict.fromkeys([*cells["defense"], *of_read, *of_lost]))
-    places = {name: float(place) for place, name in enumerate(attacks)}
-    start = len(attacks) + (GAP if attacks else 0)
-    marked_places = {name: start + place for place, name in enumerate(bad)}
-    start += len(bad) + (GAP if bad else 0)
-    read_places = {name: start + place for place, name in enumerate(reading)}
+    places, marked_places, read_places = _side_by_side(attacks, bad, reading)
     across = [*places.items(), *marked_places.items(), *read_places.items()]
     if not across or not defenses:
         return style.nothing(width)
@@ -141,6 +137,16 @@ def heat_map(
     if read:
         _read_strip(figure, strips[-1], of_reading, {one.metric for one in read}, upright)
     return figure
+
+
+def _side_by_side(*groups: Sequence[str]) -> list[dict[str, float]]:
+    """The place of each name of a group, with a gap between groups."""
+    found = list[dict[str, float]]()
+    start = 0.0
+    for names in groups:
+        found.append({name: start + place for place, name in enumerate(names)})
+        start += len(names) + (GAP if names else 0)
+    return found
 
 
 def _strips(

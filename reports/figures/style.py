@@ -167,7 +167,7 @@ def without_ticks(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
 def line(
     axes: Axes, x: Sequence[float], y: Sequence[float], *, only: str = "", **look: object
 ) -> list[Line2D]:
-    """A line through points, as ``axes.plot`` draws it, in half of the time; it looks for no units.
+    """A line through points, as ``axes.plot`` draws it but sooner: it looks for no units.
 
     ``only``: the marker of points without a line between them.
     """

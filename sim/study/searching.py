@@ -63,7 +63,7 @@ def seconds(experiment: Experiment) -> float:
             total += sum(here.work(one) for one in asked)
     # beside each copy of the model stands one that is made without it
     alone = Pass("training", here.n_tested // 2, COPY_EPOCHS)
-    return total + len(experiment.attack_plan.of_kind("extraction")) * here.work(alone)
+    return total + sum(here.work(alone) for _ in experiment.attack_plan.of_kind("extraction"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,10 +26,6 @@ def note(path: Path, line: str) -> str:
     return line.upper()
 
 
-def noted_as(path: Path, line: str) -> None:
-    note(path, line)
-
-
 def lines(path: Path) -> dict[str, bool]:
     """Whether this process wrote each line."""
     found = [line.split() for line in path.read_text().splitlines()]
@@ -64,7 +60,7 @@ def test_another_process_begins_with_the_first_call_and_this_one_with_the_last(
 @pytest.mark.usefixtures("warm")
 def test_the_other_process_is_prepared_before_its_first_call(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    with aside(note, partial(noted_as, path, "prepared")) as noted:
+    with aside(note, partial(note, path, "prepared")) as noted:
         noted.ask(path, "waits")  # for a second line
         assert noted.answers() == ["WAITS"]
     assert lines(path) == {"prepared": False, "waits": False}
