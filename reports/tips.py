@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from reports import markup
 from reports.analysis.leaks import Leak
 from reports.text import safe, words
 from sim.evidence import RunRecord
@@ -87,7 +88,11 @@ def of_hospitals(effects: Iterable[TableRow]) -> list[Tip]:
 def data(tips: Iterable[Tip]) -> Markup:
     """The tips as JSON that may stand in a page as it is."""
     values = [
-        [*map(safe.shown, (*one.about, one.title)), [*map(safe.shown, one.lines)]] for one in tips
+        [
+            *map(safe.shown, (*one.about, one.title)),
+            [markup.unbroken(safe.shown(line)) for line in one.lines],
+        ]
+        for one in tips
     ]
     text = json.dumps(values, separators=(",", ":"))
     for sign in "<>&":

@@ -31,7 +31,7 @@ def test_a_cell_states_value_interval_worst_seed_seeds_and_runs() -> None:
 def test_an_attack_that_reads_states_what_it_recovered() -> None:
     found = stated(everything())
     _, lines = found["analytic_inversion", "none", ""]
-    assert lines[0] == "Records recovered 38 %"
+    assert lines[0] == "Records recovered 38\N{NO-BREAK SPACE}%"
     assert lines[-1].startswith("3 runs: ")
 
 
