@@ -90,7 +90,7 @@ def data(tips: Iterable[Tip]) -> Markup:
     values = [
         [
             *map(safe.shown, (*one.about, one.title)),
-            [markup.unbroken(safe.shown(line)) for line in one.lines],
+            [markup.unbroken(str(safe.shown(line))) for line in one.lines],
         ]
         for one in tips
     ]

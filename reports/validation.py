@@ -28,10 +28,11 @@ from sim.titles import Title
 from sim.types import Node, TableRow
 from threats import catalog, named, stored, verdict
 from threats.applicability import FLOW, LETTERS, Kind
-from threats.assessment import Assessment, Color, Range, RegisterRow
+from threats.assessment import Assessment, RegisterRow
 from threats.catalog import Catalog, Threat
 from threats.criteria import Judged, Tried, wording
 from threats.levels import WORDS
+from threats.risk import Color, Range
 from threats.statements import GRADES, Statement
 from threats.stored import Searched, Step, Stored
 from threats.system import Criterion, Design

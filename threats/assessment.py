@@ -13,7 +13,7 @@ from typing import Final, Literal
 from sim.evidence import Chain
 from sim.evidence.controls import NONE
 from sim.types import Node
-from threats import levels
+from threats import levels, risk
 from threats.applicability import (
     ANYBODY,
     LETTERS,
@@ -28,13 +28,12 @@ from threats.cells import Cell, cells
 from threats.consistency import UNDEFENDED
 from threats.criteria import Judged, Outcome, by_reason, judge
 from threats.findings import doubts, stated
-from threats.levels import WORDS
+from threats.risk import Color, Range
 from threats.statements import ENOUGH, EvidenceGrade, Magnitude, Source, Statement, statement
 from threats.system import Criterion, Decision, Design, Grade
 from threats.used import beyond
 from threats.worksheet import Worksheet, worksheets
 
-Color = Literal["green", "amber", "red", "gray"]
 VERDICT: Final = "verdict"  # what a decision about the whole names in place of a row
 
 
@@ -50,30 +49,6 @@ class Plan:
     labels: Mapping[str, str] = field(default_factory=dict)
     needed: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
-
-
-class Risk(Fact):
-    """Four levels of NIST SP 800-30: of adverse impact once begun (G-4), overall likelihood (G-5),
-    impact (H-3) and risk (I-2).
-    """
-
-    adverse: Grade
-    """The likelihood of adverse impact once the attack has begun (table G-4)."""
-    likelihood: Grade
-    """The overall likelihood (table G-5)."""
-    impact: Grade
-    """The level of impact (table H-3)."""
-    risk: Grade
-    """The level of risk (table I-2)."""
-
-
-class Range(Fact):
-    """Risk from both sides."""
-
-    upper: Risk
-    """The risk by the bound that does not flatter a defense."""
-    lower: Risk
-    """The risk by the bound that does not flatter an attack."""
 
 
 class DecisionField(Fact):
@@ -369,8 +344,8 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
     after = None
     if subject.adversary != ANYBODY:
         initiation = of.design.adversary(subject.adversary).initiation.level
-        before = _range(found.initial, initiation)
-        after = _range(adjusted, initiation)
+        before = risk.of_statements(found.initial, initiation)
+        after = risk.of_statements(adjusted, initiation)
     untested = [] if found.cells or lacking else [threat.untested.reason]
     has = tuple(one.id for one in stack.controls if one.id in threat.mitigations)
     id_ = row_id(subject, of.stack)
@@ -384,12 +359,12 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
         adversary=subject.adversary,
         stack=of.stack,
         status=status,
-        color=_color(status, after),
+        color=risk.color(status, after),
         grade=max((one.grade for one in adjusted), default="E0"),
         initiation=initiation,
         initial=before,
         adjusted=after,
-        magnitudes=_largest(adjusted),
+        magnitudes=risk.largest(adjusted),
         text=_worst_text(adjusted),
         reasons=(*untested, *lacking),
         evidence=tuple(dict.fromkeys(one.id for one in (*found.initial, *adjusted))),
@@ -397,7 +372,7 @@ def _row(subject: Subject, found: _Found, of: _Of) -> RegisterRow:
         controls=has,
         absent_controls=tuple(one for one in threat.mitigations if one not in has),
         decision=_decision(id_, of),
-        residual=_residual(status, before, after),
+        residual=risk.residual(status, before, after),
         stride_beyond=_beyond(threat, kind_of(of.design, subject.element)),
         **_references(threat, of.catalog),
     )
@@ -413,73 +388,10 @@ def _status(threat: Threat, tried: Sequence[Cell], lacking: bool) -> Status:
     return "inconclusive" if lacking else "measured"
 
 
-def _range(statements: Sequence[Statement], initiation: Grade) -> Range | None:
-    """The risk of the worst of several attacks; attacks are never pooled, for one that fails would
-    hide one that works.
-    """
-    if not statements:
-        return None
-    # what no scale of the design measures may be as large as can be
-    magnitudes = [one.level for made in statements for one in made.magnitudes]
-    impact = levels.worst(magnitudes or ["very_high"])
-    upper = levels.worst(levels.of_share(made.upper) for made in statements)
-    lower = levels.worst(levels.of_share(made.lower) for made in statements)
-    return Range(upper=_risk(initiation, upper, impact), lower=_risk(initiation, lower, impact))
-
-
-def _risk(initiation: Grade, adverse: Grade, impact: Grade) -> Risk:
-    likelihood = levels.overall(initiation, adverse)
-    return Risk(
-        adverse=adverse,
-        likelihood=likelihood,
-        impact=impact,
-        risk=levels.risk(likelihood, impact),
-    )
-
-
-def _largest(statements: Sequence[Statement]) -> tuple[Magnitude, ...]:
-    """Of each kind of impact the largest magnitude."""
-    found: dict[str, Magnitude] = {}
-    for one in (magnitude for made in statements for magnitude in made.magnitudes):
-        held = found.get(one.kind)
-        if held is None or _size(one) > _size(held):
-            found[one.kind] = one
-    return tuple(found.values())
-
-
-def _size(one: Magnitude) -> float:
-    return float("inf") if one.value is None else one.value
-
-
-def _color(status: Status, after: Range | None) -> Color:
-    """Green only for what was measured and is at most low; gray where nobody knows."""
-    if after is None:
-        return "gray"
-    risk = levels.LEVELS.index(after.upper.risk)
-    if risk >= levels.LEVELS.index("high"):
-        return "red"
-    return "green" if status == "measured" and risk <= levels.LEVELS.index("low") else "amber"
-
-
 def _worst_text(adjusted: Sequence[Statement]) -> str:
     """The sentence of the statement that is worst for the design; empty without statements."""
     worst = max(adjusted, key=lambda one: (one.upper, one.rate), default=None)
     return worst.text if worst else ""
-
-
-def _residual(status: Status, before: Range | None, after: Range | None) -> str:
-    """What risk is left, in a sentence."""
-    if after is None:
-        return "Nobody knows what risk is left: nothing was measured."
-    upper = after.upper.risk
-    lower = after.lower.risk
-    apart = "" if upper == lower else f"; by the lower bound it is {WORDS[lower]}"
-    without = ""
-    if before is not None and before != after:
-        without = f" (without the controls: {WORDS[before.upper.risk]})"
-    least = "" if status == "measured" else "at least "
-    part = "" if status == "measured" else "; not all of it was measured"
-    return f"The risk that is left is {least}{WORDS[upper]}{without}{apart}{part}."
 
 
 def _sources(statements: Iterable[Statement]) -> tuple[Source, ...]:
@@ -607,7 +519,7 @@ def _questions(rows: Sequence[RegisterRow], judged: Sequence[Judged], of: _Of) -
         yield "The impact scale is the default of the tool and nobody has ratified it."
     for adversary in design.adversaries:
         if adversary.initiation.declared_by is None:
-            level = WORDS[adversary.initiation.level]
+            level = levels.WORDS[adversary.initiation.level]
             yield f"Nobody stands for the initiation level of {adversary.id}, which is {level}."
     for asset in design.assets:
         if asset.phi == "assumed_yes":

@@ -12,7 +12,7 @@ from typing import Final
 from sim import __version__
 from sim.evidence import EVIDENCE
 from sim.types import Node
-from threats.assessment import Assessment, Range, RegisterRow, Risk
+from threats.assessment import Assessment, RegisterRow
 from threats.catalog import Catalog
 from threats.claims import CLAIMS
 from threats.criteria import Judged, wording
@@ -30,6 +30,7 @@ from threats.exports.values import (
     titles,
 )
 from threats.levels import WORDS
+from threats.risk import Range, Risk
 from threats.statements import Source, Statement
 from threats.system import Design
 from threats.verdict import NOTICE, REGISTER, RESULT, STATUS, VERDICT

@@ -13,7 +13,7 @@ from sim import __version__
 from sim.evidence import EVIDENCE
 from sim.types import Node
 from threats.applicability import ANYBODY, Excluded
-from threats.assessment import Assessment, Range, RegisterRow
+from threats.assessment import Assessment, RegisterRow
 from threats.catalog import Catalog, Entry, Taxonomy, Threat
 from threats.claims import CLAIMS
 from threats.criteria import Judged, Outcome
@@ -27,6 +27,7 @@ from threats.exports.values import (
     technique,
 )
 from threats.levels import WORDS
+from threats.risk import Range
 from threats.statements import Source
 from threats.system import Design
 from threats.verdict import NOTICE, REGISTER, STATUS, VERDICT
