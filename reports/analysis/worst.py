@@ -22,7 +22,8 @@ SENSITIVITY = "sensitivity_at_90_specificity"
 
 
 def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
-    """One row a defense: the sending attack with the lowest mean change of ``SENSITIVITY``.
+    """One row a defense: the sending attack with the lowest mean change of ``SENSITIVITY``, and of
+    several the one that costs most AUROC.
 
     ``utility``: mean AUROC with nobody attacking; ``auroc`` and ``sensitivity`` with ``_low`` and
     ``_high``: the changes by that attack, paired by seed, ``verdict`` on its AUROC, and ``n_lost``
@@ -43,7 +44,8 @@ def worst(records: Sequence[RunRecord]) -> pl.DataFrame:
         n_large=(pl.col("verdict") == HARMED).sum(),
         n_open=(pl.col("verdict") == UNDECIDED).sum(),
     )
-    order = found.sort("sensitivity", maintain_order=True)
+    costs = pl.col("sensitivity", "auroc").round(9)  # equal means may differ in their last digit
+    order = found.sort(costs, maintain_order=True)
     lowest = order.unique("defense", keep="first", maintain_order=True)
     rows = alone.select("defense", utility="mean")
     for part in (lowest, counts, _single(records)):

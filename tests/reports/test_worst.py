@@ -48,6 +48,16 @@ def test_the_attack_named_has_the_lowest_mean_of_what_is_found_and_all_are_count
     assert row["single"] == pytest.approx(-0.4)  # alie, seed 0
 
 
+def test_of_attacks_that_hide_as_many_patients_the_one_that_costs_most_auroc_is_named() -> None:
+    control = runs("none", (0.9, 0.6), (0.8, 0.4))
+    # both lose 0.3 and 0.1, and their means differ in the last digit
+    less = runs("ipm", (0.88, 0.3), (0.78, 0.3))
+    more = runs("alie", (0.85, 0.5), (0.75, 0.1))
+    for attacked in ([*less, *more], [*more, *less]):
+        (row,) = worst.worst([*control, *attacked]).iter_rows(named=True)
+        assert row["attack"] == "alie"
+
+
 def plain(text: str) -> str:
     return text.replace("\N{MINUS SIGN}", "-")
 
