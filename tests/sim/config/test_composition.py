@@ -96,7 +96,7 @@ def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
 
 
 def test_a_file_is_read_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
-    composition._of_choices.cache_clear()
+    composition._packed.cache_clear()
     composition._read.cache_clear()
     read, real = list[str](), composition.ImportlibResourcesConfigSource.load_config
 
