@@ -8,7 +8,6 @@ composed and checked before the first one runs.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 import os
@@ -31,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from sim.config import guard, mappings, stacks
 from sim.config.choices import groups, options
 from sim.config.composition import composed
+from sim.config.copies import copied
 from sim.config.words import LAUNCHER
 from sim.errors import InputError
 
@@ -188,7 +188,7 @@ def _current(config: DictConfig, folder: str) -> Iterator[DictConfig]:
     with open_dict(config):
         config.hydra.runtime.output_dir = os.path.abspath(folder)
     HydraConfig.instance().set_config(config)
-    own = copy.deepcopy(config)
+    own = copied(config)
     with open_dict(own):
         del own["hydra"]
     try:

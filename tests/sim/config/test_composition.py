@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.base import Node
 
 from sim.config import composition
+from sim.config.copies import copied
 
 CHOICES = ("attack=[alie,label_flip]", "defense=nnm_trimmed_mean")
 WORDS: dict[str, tuple[str, ...]] = {
@@ -96,7 +99,7 @@ def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
 
 
 def test_a_file_is_read_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
-    composition._packed.cache_clear()
+    composition._made.cache_clear()
     composition._read.cache_clear()
     read, real = list[str](), composition.ImportlibResourcesConfigSource.load_config
 
@@ -119,3 +122,31 @@ def test_a_folder_of_the_user_is_read_anew(tmp_path: Path) -> None:
         (tmp_path / "attack" / "mine.yaml").write_text(f"# @package attack.mine\nof: {whose}\n")
         words = (f"hydra.searchpath=[file://{tmp_path}]", "attack=[mine]")
         assert composition.composed("config", words).attack.mine.of == whose
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A configuration and all parts of it."""
+    yield node
+    content = node.__dict__.get("_content")
+    parts = content.values() if isinstance(content, dict) else content
+    for part in parts if isinstance(content, dict | list) else ():
+        yield from nodes(part)
+
+
+def test_a_copy_is_that_of_deepcopy_and_shares_nothing() -> None:
+    config = composition.composed("config", (*CHOICES, "training.lr=${seed}"), with_hydra=True)
+    config._metadata.resolver_cache["now"]["x"] = "today"
+    made = [list(nodes(one)) for one in (config, copied(config), deepcopy(config))]
+    assert len(made[0]) > 150
+    for original, found, expected in zip(*made, strict=True):
+        assert type(found) is type(expected)
+        assert found._metadata == expected._metadata
+        assert found.__dict__.get("_val") == expected.__dict__.get("_val")
+        assert found is not original
+        assert found._metadata is not original._metadata
+        assert found._metadata.flags is not original._metadata.flags
+        assert (found._parent is None) == (found is made[1][0])
+        assert all(part._parent is found for part in [*nodes(found)][1:2])
+    config.seed = 7
+    config._metadata.resolver_cache["now"]["x"] = "yesterday"
+    assert (made[1][0].seed, made[1][0]._metadata.resolver_cache["now"]["x"]) == (0, "today")
