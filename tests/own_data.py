@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,11 @@ LINES = "age,sex,sick\n" + "".join(
 
 def rows(seed: int = 0) -> list[list[Row]]:
     """The patients of each of seven hospitals: one value a column of ``HEADER``."""
+    return [[[*patient] for patient in hospital] for hospital in _rows(seed)]
+
+
+@cache
+def _rows(seed: int) -> list[list[Row]]:
     source = load_breast_cancer()
     rng = np.random.default_rng(seed)
     order = iter(rng.permutation(len(source.target)))
