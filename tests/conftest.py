@@ -4,6 +4,7 @@
 
 import gc
 import os
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from omegaconf import OmegaConf
 
 from attacks.inversion.tableak import TabLeak
 from sim.config.build import build
-from sim.types import Absence
+from sim.types import Absence, Node
 from tests import ROOT
 from tests.toolbox import HAS_ART, OF_ART
 
@@ -24,6 +25,9 @@ gc.disable()  # while tests are collected: nothing of them is dropped
 # a busy machine is no failure
 settings.register_profile("same-everywhere", deadline=None, derandomize=True)
 settings.load_profile("same-everywhere")
+
+# what one process has compiled, the next one need not compile again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # what a test leaves need not outlast a loss of power, for which a disk takes milliseconds each time
 os.fsync = os.fstat
@@ -54,17 +58,26 @@ KINDS = {
 
 
 @cache
-def plugins(kind: str) -> dict[str, Any]:
-    """Name of the YAML file -> the plug-in it describes, for one of ``KINDS``."""
-    group, package = KINDS[kind]
-    made = {}
+def nodes(group: str) -> dict[str, Node]:
+    """Name of the YAML file -> its values, for each choice of a group."""
+    found = dict[str, Node]()
     for path in sorted((CONF / group).glob("*.yaml")):
         whole = OmegaConf.create(
             {"adversary": {"n_hostile": N_HOSTILE}, "node": OmegaConf.load(path)}
         )
-        node = OmegaConf.to_container(whole, resolve=True)["node"]
-        if node.get("_target_", "").startswith(package) and (HAS_ART or path.stem not in OF_ART):
-            made[path.stem] = build(group, node)
+        found[path.stem] = OmegaConf.to_container(whole, resolve=True)["node"]
+    return found
+
+
+@cache
+def plugins(kind: str) -> dict[str, Any]:
+    """Name of the YAML file -> the plug-in it describes, for one of ``KINDS``."""
+    group, package = KINDS[kind]
+    made = {
+        name: build(group, deepcopy(node))
+        for name, node in nodes(group).items()
+        if node.get("_target_", "").startswith(package) and (HAS_ART or name not in OF_ART)
+    }
     # two kinds of things in one folder: what hostile hospitals send, and honest absences
     if package == "attacks.faults.":
         return {

@@ -152,6 +152,11 @@ def cut(tmp_path: Path) -> Path:
     return raw(path.read_bytes()[:-50])(tmp_path)
 
 
+def bomb(tmp_path: Path) -> Path:
+    much = npy(np.zeros(60_000_000, np.uint8))
+    return archive(*((f"a{i}.npy", much) for i in range(17)))(tmp_path)
+
+
 IMAGES = npy(digits()["images"])
 HEAD = npy(np.zeros((2, 2, 2), np.uint8))
 TOO_MANY = HEAD.replace(b"(2, 2, 2), }", b"(2000000000, 2, 2), }")[: len(HEAD) + 9]
@@ -170,7 +175,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str]] = {
     ),
     "a file that is cut off": (cut, {}, "bytes that are no arrays"),
     "a bomb": (
-        archive(*((f"a{i}.npy", npy(np.zeros(60_000_000, np.uint8))) for i in range(17))),
+        bomb,
         {},
         "17 arrays of 1,020 MB when unpacked: expected at most",
     ),
