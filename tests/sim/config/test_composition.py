@@ -9,6 +9,7 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
@@ -55,13 +56,13 @@ def outcome(make: Callable[[], DictConfig]) -> tuple[Any, ...]:
     )
 
 
-def by_hydra(words: tuple[str, ...], with_hydra: bool) -> DictConfig:
+def by_hydra(words: tuple[str, ...], with_hydra: bool, name: str = "config") -> DictConfig:
     """What Hydra composes with a loader that is new."""
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module("conf", version_base="1.3"):
-            return hydra.compose("config", overrides=list(words), return_hydra_config=with_hydra)
+            return hydra.compose(name, overrides=list(words), return_hydra_config=with_hydra)
     finally:
         GlobalHydra.instance().hydra = before
 
@@ -71,6 +72,9 @@ def by_hydra(words: tuple[str, ...], with_hydra: bool) -> DictConfig:
     [
         *((words, True) for words in WORDS.values()),
         *((WORDS[name], False) for name in ("values", "a folder", "an unknown value")),
+        *((WORDS[name], False) for name in ("a choice taken out", "an unknown choice")),
+        (("hydra/launcher=lockstep", "attack=[zero]"), False),
+        (("hydra/launcher=nope", "attack=[zero]"), False),
     ],
 )
 def test_it_is_what_hydra_composes_also_where_hydra_refuses(
@@ -78,6 +82,35 @@ def test_it_is_what_hydra_composes_also_where_hydra_refuses(
 ) -> None:
     found = outcome(lambda: composition.composed("config", words, with_hydra=with_hydra))
     assert found == outcome(lambda: by_hydra(words, with_hydra))
+
+
+@pytest.mark.parametrize("name", ["audit", "compare", "config", "explain", "validate"])
+def test_hydras_own_part_is_left_out_of_each_command(name: str) -> None:
+    words = ("consortium=heart4", "seed=3")
+    found = outcome(lambda: composition.composed(name, words))
+    assert found == outcome(lambda: by_hydra(words, False, name))
+
+
+def test_what_hydra_stores_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("copied")
+
+    monkeypatch.setattr(ConfigStore, "__deepcopy__", refuse, raising=False)
+    composition._packed.cache_clear()
+    assert composition.composed("config", ("attack=[ipm]",)).attack.ipm
+
+
+def test_a_file_whose_defaults_refer_to_a_choice_is_composed_as_by_hydra(tmp_path: Path) -> None:
+    for group in ("defense", "mine"):
+        (tmp_path / group).mkdir()
+    text = "# @package _global_\ndefaults:\n  - /mine: ${defense}\n"
+    (tmp_path / "defense" / "linked.yaml").write_text(text)
+    (tmp_path / "mine" / "linked.yaml").write_text("of: defense\n")
+    words = (f"hydra.searchpath=[file://{tmp_path}]", "defense=linked")
+    config = by_hydra(words, False)
+    assert config.mine.of == "defense"
+    with composition._maps_where_needed():
+        assert by_hydra(words, False) == config
 
 
 def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
@@ -96,7 +129,7 @@ def test_files_are_composed_once_and_what_is_made_of_them_is_apart(
 
 
 def test_a_file_is_read_once_for_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
-    composition._of_choices.cache_clear()
+    composition._packed.cache_clear()
     composition._read.cache_clear()
     read, real = list[str](), composition.ImportlibResourcesConfigSource.load_config
 

@@ -129,7 +129,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return real(name, overrides=overrides, **options)
 
     compose._composed.cache_clear()
-    composition._of_choices.cache_clear()
+    composition._packed.cache_clear()
     monkeypatch.setattr(composition, "compose", composed)
     return found
 
