@@ -32,9 +32,9 @@ SMALL = (
     "adversary.n_hostile=2",
     "model.hidden=[6,3]",
     "training.batch_size=8",
-    "training.rounds=10",
+    "training.rounds=6",
 )
-HEART = ("consortium=heart12",)
+HEART = ("consortium=heart12", "training.rounds=10")
 TRUSTING = ("fltrust", "monna")  # which are given the name of a hospital to trust
 AFTERWARDS = ("inference", "evasion", "extraction", "release")  # kinds that begin after the run
 
@@ -138,11 +138,11 @@ def test_every_step_gives_the_same_model_batched_and_one_by_one(step: str) -> No
         ("training.optimizer=adam", "training.lr=0.01", "training.local_epochs=2"),
         ("training.local_steps=3", "attack=[label_flip]"),
         ("training.batch_size=1000", "attack=[alie]", "aggregator=median"),
-        ("secagg=sum", "attack=[sign_flip]", "training.rounds=20"),
+        ("secagg=sum", "attack=[sign_flip]"),
         (
-            "adversary.first_round=5",
-            "adversary.last_round=30",
-            "adversary.every=3",
+            "adversary.first_round=2",
+            "adversary.last_round=5",
+            "adversary.every=2",
             "attack=[label_flip]",
         ),
     ],
@@ -231,7 +231,7 @@ def test_batched_and_one_by_one_leave_the_same_evidence(defense: str) -> None:
 
 # --- differential privacy
 
-PRIVATE = ("dp=record", "dp.delta=1e-3", "training.rounds=20", "training.batch_size=6")
+PRIVATE = ("dp=record", "dp.delta=1e-3", "training.batch_size=6")
 
 
 @pytest.mark.parametrize(
