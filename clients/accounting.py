@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -189,6 +190,7 @@ def _epsilon(history: tuple[Step, ...], terms: Terms, interval: float) -> float:
     return float(found)
 
 
+@lru_cache(maxsize=2)  # bounds of one history ask for the same two grids, one after the other
 @one_thread()
 def composed(history: tuple[Step, ...], relation: str, interval: float) -> Losses:
     """The distribution of the privacy loss of a history, on a grid of steps of ``interval``.

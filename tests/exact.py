@@ -272,11 +272,13 @@ def newton(rows: Sequence[Sequence[Any]], point: Row) -> tuple[Row, Row]:
     curvature = mp.matrix([[-dot(one, other) for other in columns] for one in shares])
     for i in range(len(point)):
         curvature[i, i] += total
-    step = list(mp.lu_solve(curvature, mp.matrix([mp.fsum(column) for column in columns])))
+    here = [mp.fsum(column) for column in columns]
+    step = list(mp.lu_solve(curvature, mp.matrix(here)))
     while True:
         reached = [a + b for a, b in zip(point, step, strict=True)]
         left = pull(rows, reached)
-        if dot(left, step) >= 0:
+        # near the end every second step goes too far by little: half of it would lose its digits
+        if dot(left, step) >= 0 or length(left) < length(here) / 2:
             return reached, left
         step = times(mp.mpf(1) / 2, step)
 

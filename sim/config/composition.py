@@ -8,20 +8,17 @@ once for all.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cache, lru_cache
 
 from hydra import compose
-from hydra._internal import defaults_list as of_hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.importlib_resources_config_source import (
     ImportlibResourcesConfigSource,
 )
-from hydra.core.default_element import InputDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -39,16 +36,10 @@ OF_HYDRA = "hydra/"  # what the groups of Hydra's own part begin with
 WITHOUT_HYDRA = tuple(
     f"~{OF_HYDRA}{group}"
     for group in (
-        "help",
-        "hydra_help",
-        "hydra_logging",
-        "job_logging",
-        "launcher",
-        "output",
-        "sweeper",
+        *("help", "hydra_help", "hydra_logging", "job_logging"),
+        *("launcher", "output", "sweeper"),
     )
 )
-WITH_HYDRA = set[tuple[Hashable, str, tuple[str, ...]]]()  # choices composed with Hydra's own part
 
 
 def composed(config_name: str, words: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
@@ -83,12 +74,9 @@ def _of_choices(
     source: Hashable, config_name: str, choices: tuple[str, ...], with_hydra: bool
 ) -> DictConfig:
     """The configuration of the words that choose files, for the caller to edit."""
-    asked = (source, config_name, choices)
-    if with_hydra:
-        WITH_HYDRA.add(asked)
-    if asked not in WITH_HYDRA and not any(OF_HYDRA in word for word in choices):
+    if not with_hydra and not any(OF_HYDRA in word for word in choices):
         return copied(_made(source, config_name, (*choices, *WITHOUT_HYDRA), False))
-    config = copied(_made(*asked, True))
+    config = copied(_made(source, config_name, choices, True))
     if not with_hydra:
         with open_dict(config):
             del config["hydra"]
@@ -104,8 +92,7 @@ def _made(
     assert isinstance(loader, ConfigLoaderImpl)
     if not isinstance(loader.repository, ReadOnceRepository):
         loader.repository = ReadOnceRepository(loader.repository)
-    with _maps_where_needed():
-        return compose(config_name, overrides=list(choices), return_hydra_config=with_hydra)
+    return compose(config_name, overrides=list(choices), return_hydra_config=with_hydra)
 
 
 class ReadOnceRepository(ConfigRepository):
@@ -139,28 +126,6 @@ def _reading_once(source: ConfigSource) -> ConfigSource:
 @cache
 def _read(provider: str, place: str, config_path: str) -> ConfigResult:
     return ImportlibResourcesConfigSource(provider, place).load_config(config_path)
-
-
-@contextmanager
-def _maps_where_needed() -> Iterator[None]:
-    """Let Hydra make the map of all choices so far only for files whose defaults refer to it.
-
-    It makes one for each file, in a quarter of its time, and no file of the project needs it.
-    """
-    original = of_hydra._create_interpolation_map
-
-    def made(
-        overrides: of_hydra.Overrides, defaults_list: list[InputDefault], self_added: bool
-    ) -> DictConfig:
-        if any(one.is_interpolation() for one in defaults_list):
-            return original(overrides, defaults_list, self_added)
-        return DictConfig({})
-
-    of_hydra._create_interpolation_map = made
-    try:
-        yield
-    finally:
-        of_hydra._create_interpolation_map = original
 
 
 def _is_plain(one: Override) -> bool:

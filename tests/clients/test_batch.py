@@ -69,18 +69,22 @@ def drawn(n: int, training: Training) -> list[np.ndarray]:
     return batches.shuffled(key(0, "hospital", f"hospital {n}"), 1, n, training)
 
 
+def jobs_of(network: Network, sizes: Sequence[int], trainings: Sequence[Training]) -> list[Job]:
+    """A job for each hospital."""
+    return [
+        Job(weights(network, i), records(n, FEATURES, i), padded(drawn(n, how)))
+        for i, (n, how) in enumerate(zip(sizes, trainings, strict=True))
+    ]
+
+
 def jobs_and_truth(
     network: Network, sizes: Sequence[int], trainings: Sequence[Training]
 ) -> tuple[list[Job], list[np.ndarray]]:
     """A job for each hospital, and what training it alone gives."""
-    made = [
-        (records(n, FEATURES, i), weights(network, i), drawn(n, how))
-        for i, (n, how) in enumerate(zip(sizes, trainings, strict=True))
-    ]
-    jobs = [Job(first, rows, padded(chosen)) for rows, first, chosen in made]
+    jobs = jobs_of(network, sizes, trainings)
     alone = [
-        train(network, first, rows, chosen, how) - first
-        for (rows, first, chosen), how in zip(made, trainings, strict=True)
+        train(network, job.weights, job.records, drawn(n, how), how) - job.weights
+        for job, n, how in zip(jobs, sizes, trainings, strict=True)
     ]
     return jobs, alone
 
@@ -128,7 +132,7 @@ def test_any_mix_of_sizes_batches_and_steps_trains_each_as_if_alone(
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_who_trains_beside_a_hospital_changes_nothing(network: Network, optimizer: str) -> None:
     how = trained(optimizer)
-    jobs, _ = jobs_and_truth(network, SIZES, [how] * len(SIZES))
+    jobs = jobs_of(network, SIZES, [how] * len(SIZES))
     together = updates(network, jobs, Optimizer(optimizer, how.lr))
     assert (
         gap(together, [updates(network, [job], Optimizer(optimizer, how.lr))[0] for job in jobs])
@@ -140,7 +144,7 @@ def test_who_trains_beside_a_hospital_changes_nothing(network: Network, optimize
 @pytest.mark.parametrize("network", [SMALL, CNN], ids=str)
 def test_padding_changes_nothing(network: Network) -> None:
     how = trained()
-    (job,), _ = jobs_and_truth(network, [17], [how])
+    (job,) = jobs_of(network, [17], [how])
     wide = np.full((len(job.batches), 50), -1, dtype=np.int64)
     wide[:, -job.batches.shape[1] :] = job.batches  # padding in front, and more of it
     other = Job(job.weights, job.records, wide)
@@ -156,7 +160,7 @@ def test_where_chunks_end_changes_nothing(
 ) -> None:
     def found() -> list[np.ndarray]:
         noises = [Noise(1.0, 0.5, 16.0, draws(i)) for i in range(len(SIZES))]
-        jobs, _ = jobs_and_truth(network, SIZES, [trained()] * len(SIZES))
+        jobs = jobs_of(network, SIZES, [trained()] * len(SIZES))
         chosen = [
             replace(job, noise=noise if private else None)
             for job, noise in zip(jobs, noises, strict=True)
@@ -179,7 +183,7 @@ def test_chunks_shrink_as_models_grow_and_never_vanish() -> None:
 
 
 def test_the_received_weights_stay_as_they_are() -> None:
-    jobs, _ = jobs_and_truth(SMALL, SIZES, [trained()] * len(SIZES))
+    jobs = jobs_of(SMALL, SIZES, [trained()] * len(SIZES))
     before = [job.weights.copy() for job in jobs]
     updates(SMALL, jobs, Optimizer("sgd", 0.1))
     assert gap([job.weights for job in jobs], before) == 0
@@ -212,7 +216,7 @@ def test_the_fast_path_is_held_to_the_general_one(network: FullyConnected, optim
     proximal = 0.5 if optimizer == "proximal" else 0.0
 
     def found(of: FullyConnected) -> list[np.ndarray]:
-        jobs, _ = jobs_and_truth(of, SIZES, [how] * len(SIZES))
+        jobs = jobs_of(of, SIZES, [how] * len(SIZES))
         if optimizer == "private":
             noises = [Noise(0.5, 1.0, 16.0, draws(i)) for i in range(len(SIZES))]
             jobs = [replace(job, noise=noise) for job, noise in zip(jobs, noises, strict=True)]
@@ -229,7 +233,7 @@ def test_an_update_of_a_cnn_has_the_same_digits_whatever_trains_beside_it(
     how = trained("adam" if optimizer == "adam" else "sgd")
 
     def found(chosen: Sequence[int]) -> list[bytes]:
-        jobs, _ = jobs_and_truth(CNN, SIZES, [how] * len(SIZES))
+        jobs = jobs_of(CNN, SIZES, [how] * len(SIZES))
         if optimizer == "private":
             noises = [Noise(0.5, 1.0, 16.0, draws(i)) for i in range(len(SIZES))]
             jobs = [replace(job, noise=noise) for job, noise in zip(jobs, noises, strict=True)]
@@ -298,7 +302,7 @@ def private_jobs(
 
 
 @EACH_NETWORK
-@pytest.mark.parametrize("n_steps", range(1, 7))
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 6])
 @pytest.mark.parametrize("clip", [0.05, 100.0])
 def test_private_steps_without_noise_are_those_of_opacus(
     network: Network, n_steps: int, clip: float

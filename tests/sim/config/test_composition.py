@@ -10,6 +10,7 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.base import Node
@@ -58,13 +59,13 @@ def outcome(make: Callable[[], DictConfig]) -> tuple[Any, ...]:
     )
 
 
-def by_hydra(words: tuple[str, ...], with_hydra: bool) -> DictConfig:
+def by_hydra(words: tuple[str, ...], with_hydra: bool, name: str = "config") -> DictConfig:
     """What Hydra composes with a loader that is new."""
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module("conf", version_base="1.3"):
-            return hydra.compose("config", overrides=list(words), return_hydra_config=with_hydra)
+            return hydra.compose(name, overrides=list(words), return_hydra_config=with_hydra)
     finally:
         GlobalHydra.instance().hydra = before
 
@@ -74,6 +75,9 @@ def by_hydra(words: tuple[str, ...], with_hydra: bool) -> DictConfig:
     [
         *((words, True) for words in WORDS.values()),
         *((WORDS[name], False) for name in ("values", "a folder", "an unknown value")),
+        *((WORDS[name], False) for name in ("a choice taken out", "an unknown choice")),
+        (("hydra/launcher=lockstep", "attack=[zero]"), False),
+        (("hydra/launcher=nope", "attack=[zero]"), False),
     ],
 )
 def test_it_is_what_hydra_composes_also_where_hydra_refuses(
@@ -81,6 +85,22 @@ def test_it_is_what_hydra_composes_also_where_hydra_refuses(
 ) -> None:
     found = outcome(lambda: composition.composed("config", words, with_hydra=with_hydra))
     assert found == outcome(lambda: by_hydra(words, with_hydra))
+
+
+@pytest.mark.parametrize("name", ["audit", "compare", "config", "explain", "validate"])
+def test_hydras_own_part_is_left_out_of_each_command(name: str) -> None:
+    words = ("consortium=heart4", "seed=3")
+    found = outcome(lambda: composition.composed(name, words))
+    assert found == outcome(lambda: by_hydra(words, False, name))
+
+
+def test_what_hydra_stores_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("copied")
+
+    monkeypatch.setattr(ConfigStore, "__deepcopy__", refuse, raising=False)
+    composition._made.cache_clear()
+    assert composition.composed("config", ("attack=[ipm]",)).attack.ipm
 
 
 def test_files_are_composed_once_and_what_is_made_of_them_is_apart(

@@ -21,7 +21,8 @@ from tests.forked import Program
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-ROUNDS = 150
+ROUNDS = 90
+STORED = 25  # rounds of which the progress is stored when a command is killed
 LONG = ("consortium=heart4", "model=logistic", "attack=[alie]", f"training.rounds={ROUNDS}")
 COMMANDS = {  # words, and where the folder is named
     "one run": (("run",), "hydra.run.dir"),
@@ -49,10 +50,10 @@ def rounds_stored(folder: Path) -> int:
 
 
 def killed(words: Sequence[str], folder: Path) -> None:
-    """Start the command and end it with SIGKILL once it has stored progress of 50 rounds."""
+    """Start the command and end it with SIGKILL once it has stored progress of some rounds."""
     program, end = Program(KILLABLE, words, folder.parent), time.monotonic() + 120
     try:
-        while rounds_stored(folder) < 50:
+        while rounds_stored(folder) < STORED:
             assert program.poll() is None
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -85,7 +86,7 @@ def test_a_killed_command_goes_on_from_what_was_stored_to_the_same_tables(
     killed([*words, *given, f"{key}={folder}"], folder)
     assert not (folder / "results.csv").exists()
     assert wardround(*words, *given, f"{key}={folder}") == 0
-    assert sum(resumed) >= 50
+    assert sum(resumed) >= STORED
     assert max(resumed) <= ROUNDS
     tables = sorted(path.relative_to(whole) for path in whole.rglob("results.csv"))
     assert tables
