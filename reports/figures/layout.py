@@ -231,6 +231,9 @@ def _measured(axes: Axes) -> _Panel:
                 _extend(reach, around, inner)
             elif around is not None:  # a title, which may be longer than the panel is wide
                 reach["top"] = max(reach["top"], around.y1 - inner.y1)
+    legend = axes.get_legend()
+    if legend is not None and legend.get_bbox_to_anchor() is not axes.bbox:  # beside the panel
+        _extend(reach, legend.get_window_extent(RULER), inner)
     return _Panel(axes, spec.rowspan.start, spec.colspan.start, reach, labels)
 
 

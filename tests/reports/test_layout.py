@@ -156,3 +156,23 @@ def test_a_legend_beside_the_panels_is_no_wider_than_the_figure() -> None:
         assert figure.arrange()
         box = legend.get_window_extent(RULER)
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("loc", "anchor"), [("upper center", (0.5, -0.2)), ("upper left", (1.0, 1.0))]
+)
+def test_a_legend_that_stands_beside_its_own_panel_is_within_the_figure(
+    loc: str, anchor: tuple[float, float]
+) -> None:
+    with rc_context(RC):
+        figure = Sheet(9.6, 3.6)
+        for axes in figure.subplots(1, 2):
+            for number in range(3):
+                axes.plot((0, 1), (0, number), label=f"the line of number {number}")
+            axes.set_xlabel("below")
+            axes.legend(loc=loc, bbox_to_anchor=anchor)
+        assert figure.arrange()
+        for axes in figure.axes:
+            box = axes.get_legend().get_window_extent(RULER)
+            assert figure.bbox.x0 - 1 < box.x0 < box.x1 < figure.bbox.x1 + 1
+            assert figure.bbox.y0 - 1 < box.y0 < box.y1 < figure.bbox.y1 + 1
