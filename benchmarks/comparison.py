@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from benchmarks import plain
 from benchmarks.commands import killed, started
 from benchmarks.tools import Result, Row, clocked, experiments, peak_memory
-from reports.figures.style import BLUE, guide
+from reports.figures.style import BLUE, guide, logarithmic
 from sim import evidence
 from sim.study import compare, processes
 from sim.study.experiment import Experiment
@@ -147,6 +147,6 @@ def draw(result: Result, axes: Axes) -> None:
     """One bar for each side."""
     rows = result["rows"][::-1]
     axes.barh([row["side"] for row in rows], [row["seconds a run"] for row in rows], color=BLUE)
-    axes.set_xscale("log")
+    logarithmic(axes, "x")
     axes.set_xlabel("seconds a run")
     guide(axes, "x")

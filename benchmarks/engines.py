@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from benchmarks import plain
 from benchmarks.tools import Result, Row, best_seconds, experiments
-from reports.figures.style import BLUE, guide
+from reports.figures.style import BLUE, guide, logarithmic
 from sim.study.run import client_app, run, run_together
 
 
@@ -44,6 +44,6 @@ def draw(result: Result, axes: Axes) -> None:
     """One bar for each side."""
     labels = [f"{row['model']}, {row['side']}" for row in result["rows"]]
     axes.barh(labels[::-1], [row["seconds a run"] for row in result["rows"]][::-1], color=BLUE)
-    axes.set_xscale("log")
+    logarithmic(axes, "x")
     axes.set_xlabel("seconds a run")
     guide(axes, "x")

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, experiments, peak_memory
-from reports.figures.style import COLORS, guide
+from reports.figures.style import COLORS, guide, logarithmic
 from sim.study.experiment import Experiment
 from sim.study.run import run_together
 
@@ -80,6 +80,7 @@ def draw(result: Result, axes: Axes) -> None:
         label = f"{axis} ({chosen[0]['n']:,} to {chosen[-1]['n']:,})"
         numbers = [row["n"] for row in chosen]
         axes.plot(numbers, [row["seconds"] for row in chosen], "o-", color=color, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="number", ylabel="seconds")
+    logarithmic(axes, "both")
+    axes.set(xlabel="number", ylabel="seconds")
     axes.legend()
     guide(axes)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from benchmarks.tools import Result, best_seconds
 from clients import batched
 from clients.batched.engine import chunk
-from reports.figures.style import COLORS, guide
+from reports.figures.style import COLORS, guide, logarithmic
 from sim.models.mlp import FullyConnected
 from sim.models.network import Network
 from sim.seeds import stream
@@ -102,7 +102,7 @@ def draw(result: Result, axes: Axes) -> None:
         chosen = [row for row in result["rows"] if row["model"] == model]
         sizes, ratios = ([row[key] for row in chosen] for key in ("models", "ratio"))
         axes.plot(sizes, ratios, "o-", color=color, label=model)
-    axes.set_xscale("log")
+    logarithmic(axes, "x")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("models trained together")
     axes.set_ylabel("times its products alone")

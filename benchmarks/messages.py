@@ -10,7 +10,7 @@ from flwr.app import Array, ArrayRecord, Context, Message
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, best_seconds
-from reports.figures.style import BLUE, guide
+from reports.figures.style import BLUE, guide, logarithmic
 from sim.federation import wire
 from sim.federation.engines.local import LocalGrid
 from sim.seeds import stream
@@ -61,6 +61,6 @@ def draw(result: Result, axes: Axes) -> None:
     labels = [f"{row['parameters']:,}, {row['side']}" for row in result["rows"]]
     axes.barh(labels[::-1], [row["ms a message"] for row in result["rows"]][::-1], color=BLUE)
     axes.axvline(0.05, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    logarithmic(axes, "x")
     axes.set_xlabel("ms a message (line: 0.05)")
     guide(axes, "x")

@@ -41,7 +41,7 @@ from aggregators.steps.arc import Arc
 from aggregators.steps.clip import Clip
 from aggregators.steps.nnm import Nnm
 from benchmarks.tools import Result, Row, best_seconds, peak_memory
-from reports.figures.style import BLUE, guide
+from reports.figures.style import BLUE, guide, logarithmic
 from sim.config.build import build
 from sim.seeds import stream
 from sim.types import Rule, Step, Updates, View
@@ -209,7 +209,7 @@ def draw(result: Result, axes: Axes) -> None:
     gains = [min(row["ByzFL numpy"], row["ByzFL torch"]) / row["ours"] for row in chosen]
     axes.barh([row["rule"] for row in chosen][::-1], gains[::-1], color=BLUE)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    logarithmic(axes, "x")
     axes.set_xlabel("times as fast as ByzFL")
     guide(axes, "x")
 

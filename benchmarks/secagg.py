@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmarks.tools import Result, Row, experiments
-from reports.figures.style import COLORS, guide
+from reports.figures.style import COLORS, guide, logarithmic
 from sim.federation.protocols.plain import protocol_of
 from sim.federation.protocols.secagg import chances
 from sim.study.experiment import Experiment
@@ -133,8 +133,7 @@ def draw(result: Result, axes: Axes) -> None:
         chosen = [row for row in rows if row["secagg"] == mode]
         sizes = [row["hospitals"] for row in chosen]
         axes.plot(sizes, [row["ms a hospital"] for row in chosen], "o-", color=color, label=mode)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    logarithmic(axes, "both")
     axes.set_xlabel("hospitals")
     axes.set_ylabel("ms a hospital and round")
     guide(axes)

@@ -146,7 +146,7 @@ def leakage(inversions: pl.DataFrame, width: Width, looks: Mapping[str, Look]) -
     )
     axes.margins(x=0.15)
     style.guide(axes)
-    axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
+    axes.xaxis.set_major_formatter(FuncFormatter(style.plainly))
     _in_percent(axes.yaxis, width)
     across = 2 if width.narrow else 3
     figure.legend(handles=[*marks.values()], loc="outside lower center", ncols=across)
@@ -287,7 +287,7 @@ def _share_axis(axes: Axes) -> None:
     axes.set_xlim(min(-0.004, axes.dataLim.x0), 1.1 * high)
     powers = (2.0**k for k in range(1, 12) if 2**k <= high)
     axes.xaxis.set_major_locator(FixedLocator([0, 0.25, 0.5, 1, *powers]))
-    axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
+    axes.xaxis.set_major_formatter(FuncFormatter(style.plainly))
 
 
 def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -300,10 +300,6 @@ def _square(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _percent(value: float, _place: int | None) -> str:
     return f"{100 * value:.3g} %"
-
-
-def _plainly(value: float, _: object = None) -> str:
-    return f"{value:g}"
 
 
 def _legend_of_costs(figure: Figure, found: pl.DataFrame, width: Width) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from reports.figures import labels, style
 from reports.figures.style import Width, sized
@@ -134,10 +134,7 @@ def clip_over_rounds(clips: pl.DataFrame, width: Width) -> Figure:
         }
         lines += axes.plot(middle["round"], middle["clip"], **thick)
         style.mark(lines, defense=defense)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plainly))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    style.logarithmic(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="Round", ylabel="Clip: greatest length of an update\n(Euclidean, of weights)")
     style.guide(axes)
@@ -165,7 +162,3 @@ def _budget(epsilon: float, defense: str) -> str:
     value = "∞" if math.isinf(epsilon) else words.epsilon(epsilon) if defense else f"{epsilon:g}"
     named = words.defense(defense) if defense else "(no privacy)" if math.isinf(epsilon) else ""
     return f"{value}\n{labels.wrapped(named, 16)}".strip()
-
-
-def _plainly(value: float, _: object) -> str:
-    return f"{value:g}"

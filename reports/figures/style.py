@@ -17,6 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from reports.figures import labels
 from reports.figures.layout import Sheet
@@ -37,6 +38,7 @@ COLORS = (BLUE, VERMILION, GREEN, OCHRE, PURPLE, SKY)
 INK = "#222222"
 SOFT = "#6B6B6B"
 FAINT = "#DDDDDD"
+FEW_DECADES = 300  # the factor up to which a logarithmic axis has numbers within decades
 DPI = 200  # dots an inch of PNG files
 
 
@@ -162,6 +164,22 @@ def guide(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
 def without_ticks(axes: Axes, axis: Literal["x", "y", "both"] = "both") -> None:
     """Labels along ``axis`` without lines beside them; those of no length would be drawn too."""
     axes.tick_params(axis=axis, length=0, left=False, bottom=False, top=False, right=False)
+
+
+def logarithmic(axes: Axes, axis: Literal["x", "y", "both"]) -> None:
+    """A logarithmic scale of what is drawn, with plain numbers: 0.2, 1,000."""
+    for one in (axes.xaxis, axes.yaxis) if axis == "both" else (getattr(axes, f"{axis}axis"),):
+        getattr(axes, f"set_{one.axis_name}scale")("log")
+        low, high = one.get_view_interval()
+        subs = (1.0,) if high > FEW_DECADES * low else (1.0, 2.0, 5.0)
+        one.set_major_locator(LogLocator(subs=subs))
+        one.set_major_formatter(FuncFormatter(plainly))
+        one.set_minor_formatter(NullFormatter())
+
+
+def plainly(value: float, _: object = None) -> str:
+    """A number beside an axis."""
+    return f"{value:,.12g}" if value >= 1 else f"{value:g}"
 
 
 def line(

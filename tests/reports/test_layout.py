@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from reports.figures import labels
 from reports.figures.layout import RULER, Sheet
-from reports.figures.style import DPI, RC
+from reports.figures.style import DPI, RC, logarithmic, new_figure
 
 Draw = Callable[[Figure], None]
 
@@ -176,3 +176,19 @@ def test_a_legend_that_stands_beside_its_own_panel_is_within_the_figure(
             box = axes.get_legend().get_window_extent(RULER)
             assert figure.bbox.x0 - 1 < box.x0 < box.x1 < figure.bbox.x1 + 1
             assert figure.bbox.y0 - 1 < box.y0 < box.y1 < figure.bbox.y1 + 1
+
+
+def test_numbers_beside_a_logarithmic_axis_are_plain_and_few() -> None:
+    with rc_context(RC):
+        figure = new_figure(6.4, 3.2)
+        axes = figure.subplots()
+        axes.plot((0.02, 0.3), (1, 100_000))
+        logarithmic(axes, "both")
+        across, up = (
+            {label.get_text() for label in axis.get_ticklabels(which="both")}
+            for axis in (axes.xaxis, axes.yaxis)
+        )
+    assert {"0.02", "0.05", "0.1", "0.2"} <= across
+    assert {"1", "10", "1,000", "100,000"} <= up
+    assert len(up) <= 9
+    assert not any("$" in text for text in across | up)
