@@ -12,13 +12,12 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.text import Text
-from matplotlib.textpath import TextToPath
 from matplotlib.transforms import BboxBase
+
+from reports.figures.renderers import POINTS, RULER
 
 Side = Literal["left", "right", "bottom", "top"]
 SIDES: Final[tuple[Side, ...]] = ("left", "right", "bottom", "top")
@@ -32,22 +31,6 @@ OUTSIDE: Final[dict[str, Side]] = {  # the second word of a legend's place, afte
 SHRUNK: Final = 0.75  # of a panel's former width or height
 MOST_PASSES: Final = 4
 FITTING: Final = 0.99  # of the size at which a text would just fit: widths are not quite linear
-POINTS: Final = 72  # dots an inch while a figure is measured: lengths are points
-
-
-class _Ruler(RendererBase):
-    """Measures texts as SVG files have them, and draws nothing."""
-
-    paths: Final = TextToPath()
-
-    def get_text_width_height_descent(
-        self, s: str, prop: FontProperties, ismath: Any
-    ) -> tuple[float, float, float]:
-        return self.paths.get_text_width_height_descent(s, prop, ismath)
-
-
-# One for all figures, which have many texts alike: matplotlib remembers what each has measured.
-RULER: Final = _Ruler()
 
 
 class Sheet(Figure):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from html import escape
-from io import BytesIO, StringIO
+from io import BytesIO
 from itertools import chain, cycle, zip_longest
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar, cast
 from urllib.parse import quote, unquote
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.figures import labels
+from reports.figures import labels, renderers
 from reports.figures.layout import Sheet
 from reports.text import safe, words
 from sim import titles
@@ -346,12 +346,10 @@ def paper_png(figure: Figure) -> bytes:
 
 
 def _svg(figure: Figure, salt: str, font: Literal["none", "path"]) -> str:
-    out = StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context(RC | {"svg.hashsalt": salt, "svg.fonttype": font}):
         finish(figure)
-        figure.savefig(out, format="svg", metadata=nothing)
-    return re.sub(r"\s*<metadata>.*?</metadata>", "", out.getvalue(), flags=re.DOTALL)
+        text = renderers.svg(figure)
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
 
 def _unmarked(id_: re.Match[str]) -> str:
