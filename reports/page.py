@@ -14,22 +14,19 @@ from matplotlib.figure import Figure
 
 from reports import rendering, sections, story, tips
 from reports.analysis import (
-    backdoors,
     breakdown,
     broken,
     costs,
     each_run,
     inferred,
-    leaks,
-    membership,
     quantized,
     radii,
-    ranking,
     tables,
     traffic,
     undefined,
     weights,
 )
+from reports.analysis.seen import Seen
 from reports.figures import charts, curves, multiples, privacy, style
 from reports.figures.gallery import gallery
 from reports.figures.heat_map import heat_map
@@ -113,7 +110,9 @@ def write_report(
     asked = list[str]()
     refused = manifest["refused"] or ()
     more = titles.stored(manifest.get("titles"))
-    for title, make in drawings(records, refused, show_reconstructions=show_reconstructions):
+    seen = Seen(breakdown.in_focus(records))
+    shown = show_reconstructions
+    for title, make in drawings(records, refused, show_reconstructions=shown, seen=seen):
         for width in (style.PAGE, style.PHONE):
             drawing.ask(partial(style.titled, more, make), title, width)
         asked.append(title)
@@ -121,8 +120,9 @@ def write_report(
         values = content(
             records,
             manifest,
-            show_reconstructions=show_reconstructions,
+            show_reconstructions=shown,
             lines=evidence.located(folder),
+            seen=seen,
         )
         text = framed(values, asked)
     pictures = iter(drawing.answers())
@@ -179,52 +179,53 @@ def drawings(
     refused: Sequence[undefined.Refused] = (),
     *,
     show_reconstructions: bool = False,
+    seen: Seen | None = None,
 ) -> Iterator[tuple[str, Make]]:
     """The function that makes each figure that these records have data for, by file name.
 
     Where one subject takes several figures, these are numbered from 2 on. Reconstructed records of
-    data that is not public are drawn only with ``show_reconstructions``.
+    data that is not public are drawn only with ``show_reconstructions``. ``seen``: the runs in
+    focus, where their frames are of use to others too.
     """
-    records = breakdown.in_focus(everything)
-    cells = tables.cells(records)
+    seen = seen or Seen(breakdown.in_focus(everything))
+    records = seen.records
+    cells = seen.cells
     looks = style.looks(list(cells["defense"].unique(maintain_order=True)))
     acting = cells.filter(~pl.col("reads_only"))
     lost = _not_defined(cells, records, refused)
     most = multiples.MOST_EFFECTS
     if len(acting) + len(lost) > 1:
-        marked = backdoors.backdoors(records)
-        read = leaks.leaks(records)
-        yield "heat_map", _make(heat_map, acting, marked=marked, undefined=lost, read=read)
-    if not (points := _tradeoff(records)).is_empty():
+        marked = seen.marked
+        yield "heat_map", _make(heat_map, acting, marked=marked, undefined=lost, read=seen.read)
+    if not (points := seen.sound.points).is_empty():
         yield "tradeoff", _make(charts.tradeoff, points)
         scores = tables.hospital_scores(records, points)
         yield from _in_parts("hospital_scores", multiples.hospital_scores, scores, most)
-    yield from _breakdown(everything, refused)
-    if not (selected := weights.leaving_out(records)).is_empty():
+    yield from _breakdown(everything, refused, cells)
+    if not (selected := weights.leaving_out(seen.selected)).is_empty():
         chance = records[0].n_hostile / records[0].n_hospitals
         yield "detection", _make(multiples.detection, selected, by_chance=chance)
-    if not (prices := costs.costs(records)).is_empty():
+    if not (prices := seen.prices).is_empty():
         yield "hospital_costs", _make(charts.hospital_costs, prices)
-    effects = tables.hospital_effects(records)
-    yield from _in_parts("hospital_effects", multiples.hospital_effects, effects, most)
+    yield from _in_parts("hospital_effects", multiples.hospital_effects, seen.effects, most)
     trained = [record for record in records if not broken.untrained(record)]
     panels = tables.worst_attacks(cells, multiples.MOST_PANELS)
     by_round = tables.curves([record for record in trained if record.attack in panels])
     yield from _in_parts("convergence", multiples.convergence, by_round, looks=looks)
-    inversions = tables.inversions(records).drop_nulls("rate")
+    inversions = seen.inverted
     if not inversions.is_empty():
         yield "reconstruction", _make(charts.reconstruction, inversions, looks=looks)
     if not inversions.drop_nulls("summed").is_empty():
         yield "leakage", _make(charts.leakage, inversions, looks=looks)
     if not (clips := tables.clips(records)).is_empty():
         yield "clip_over_rounds", _make(privacy.clip_over_rounds, clips)
-    if asked := membership.cells(records):
+    if asked := seen.asked:
         yield "membership", _make(curves.membership, asked, looks=looks)
     if shown := sections.gallery(records, show_reconstructions=show_reconstructions):
         yield "gallery", _make(gallery, shown)
     if not (budgets := tables.privacy_utility(records)).is_empty():
         yield "privacy_utility", _make(privacy.privacy_utility, budgets)
-    if not (spent := tables.spent(records)).is_empty():
+    if not (spent := seen.spent).is_empty():
         yield "privacy_spent", _make(charts.privacy_spent, spent, looks=looks)
 
 
@@ -253,12 +254,14 @@ def content(
     *,
     show_reconstructions: bool,
     lines: Mapping[str, Line] | None = None,
+    seen: Seen | None = None,
 ) -> Node:
     """The values that the page shows beside its figures, by their names in the template.
 
-    ``lines``: where the evidence has each run.
+    ``lines``: where the evidence has each run. ``seen``: see ``drawings``.
     """
-    records = breakdown.in_focus(everything)
+    seen = seen or Seen(breakdown.in_focus(everything))
+    records = seen.records
     refused = manifest["refused"] or ()
     known = catalog.load()
     threats = sections.threats(register.register(records, known))
@@ -273,12 +276,12 @@ def content(
         "n_attacked": sum(record.attack != "none" for record in records),
         "settings": sections.settings(records),
         "takes": _takes(everything, refused),
-        **_findings(everything, records, refused),
-        **_outcomes(records, refused),
-        **_hospitals(records),
-        **_confidentiality(records, show_reconstructions=show_reconstructions),
+        **_findings(everything, seen, refused),
+        **_outcomes(seen, refused),
+        **_hospitals(seen),
+        **_confidentiality(seen, show_reconstructions=show_reconstructions),
         **_design(records, threats, known),
-        **story.values(everything, records, manifest, threats, known),
+        **story.values(everything, seen, manifest, threats, known),
     }
     return values | {"tips": tips.data(_tips(values))}
 
@@ -291,18 +294,17 @@ def _tips(values: Node) -> list[tips.Tip]:
 
 
 def _findings(
-    everything: Sequence[RunRecord],
-    records: Sequence[RunRecord],
-    refused: Sequence[undefined.Refused],
+    everything: Sequence[RunRecord], seen: Seen, refused: Sequence[undefined.Refused]
 ) -> Node:
+    records = seen.records
     asked = findings.asked(everything) + breakdown.asked(everything)
     return {
         "asked": asked + undefined.sentences(refused),
         "heading": broken.heading(everything),
         "first": broken.first(everything),
-        "found": findings.found(records),
+        "found": findings.found(seen),
         "cautions": [
-            *findings.cautions(records),
+            *findings.cautions(seen),
             *radii.idle(records),
             *quantized.sentences(records),
         ],
@@ -310,28 +312,29 @@ def _findings(
     }
 
 
-def _outcomes(records: Sequence[RunRecord], refused: Sequence[undefined.Refused]) -> Node:
-    cells = tables.cells(records)
+def _outcomes(seen: Seen, refused: Sequence[undefined.Refused]) -> Node:
+    records = seen.records
     worst_hospital = _rows(tables.cells(records, "worst_hospital_auroc"))
     return {
-        "not_defined": _not_defined(cells, records, refused),
-        "cells": _rows(tables.judged_by_auroc(cells)),
-        "undrawn": _undrawn(cells),
-        "drop": tables.material_drop(records),
+        "not_defined": _not_defined(seen.cells, records, refused),
+        "cells": _rows(seen.judged),
+        "undrawn": _undrawn(seen),
+        "drop": seen.drop,
         "worst_hospital": {(row["attack"], row["defense"]): row for row in worst_hospital},
-        "n_points": len(_tradeoff(records)),
+        "n_points": len(seen.sound.points),
         "most_points": charts.MOST_POINTS,
-        "backdoors": _rows(backdoors.backdoors(records)),
-        "ranked": _rows(backdoors.ranked(records)),
-        "paid": ranking.costs(records),
+        "backdoors": _rows(seen.marked),
+        "ranked": _rows(seen.ranked),
+        "paid": seen.cost,
     }
 
 
-def _hospitals(records: Sequence[RunRecord]) -> Node:
-    effects = tables.hospital_effects(records)
-    prices = costs.costs(records)
+def _hospitals(seen: Seen) -> Node:
+    records = seen.records
+    effects = seen.effects
+    prices = seen.prices
     worst = _rows(tables.worst_hit(effects))
-    selected = weights.selections(records)
+    selected = seen.selected
     least_weight = _rows(weights.least_weight(records))
     return {
         "costs": costs.of_interest(prices),
@@ -346,9 +349,10 @@ def _hospitals(records: Sequence[RunRecord]) -> Node:
     }
 
 
-def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool) -> Node:
-    inversions = tables.inversions(records)
-    spent = tables.spent(records)
+def _confidentiality(seen: Seen, *, show_reconstructions: bool) -> Node:
+    records = seen.records
+    inversions = seen.inversions
+    spent = seen.spent
     return {
         "inversions": _rows(inversions),
         "images": _rows(tables.images(records)),
@@ -357,8 +361,8 @@ def _confidentiality(records: Sequence[RunRecord], *, show_reconstructions: bool
         "inferred": inferred.rows(records),
         "structure": inferred.plain(records),
         "crowd": findings.crowd(inversions),
-        "memberships": membership.cells(records),
-        "leaks": leaks.leaks(records),
+        "memberships": seen.asked,
+        "leaks": seen.read,
         "gallery": sections.gallery(records, show_reconstructions=show_reconstructions),
         "withheld": sections.withheld(records, show_reconstructions=show_reconstructions),
         "spent": _rows(spent),
@@ -417,18 +421,15 @@ def _takes(
 
 
 def _breakdown(
-    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused]
+    everything: Sequence[RunRecord], refused: Sequence[undefined.Refused], cells: pl.DataFrame
 ) -> Iterator[tuple[str, Make]]:
+    """``cells``: of the runs in focus."""
     if len(breakdown.numbers(everything)) > 1:
         table = breakdown.by_number(everything)
         looks = style.looks(list(table["defense"].unique(maintain_order=True)))
-        shown = table.filter(_drawn(tables.cells(breakdown.in_focus(everything))))
+        shown = table.filter(_drawn(cells))
         limits = breakdown.limits(everything, refused)
         yield from _in_parts("breakdown", multiples.breakdown, shown, looks=looks, limits=limits)
-
-
-def _tradeoff(records: Sequence[RunRecord]) -> pl.DataFrame:
-    return tables.tradeoff([record for record in records if not tables.idle(record)])
 
 
 def _drawn(cells: pl.DataFrame) -> pl.Expr:
@@ -436,8 +437,8 @@ def _drawn(cells: pl.DataFrame) -> pl.Expr:
     return pl.col("attack").is_in(tables.worst_attacks(cells, multiples.MOST_PANELS))
 
 
-def _undrawn(cells: pl.DataFrame) -> int:
-    return tables.judged_by_auroc(cells).filter(~_drawn(cells))["attack"].n_unique()
+def _undrawn(seen: Seen) -> int:
+    return seen.judged.filter(~_drawn(seen.cells))["attack"].n_unique()
 
 
 def _in_parts(

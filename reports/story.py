@@ -72,17 +72,17 @@ def top(
 
 def values(
     everything: Sequence[RunRecord],
-    records: Sequence[RunRecord],
+    seen: Seen,
     manifest: Node,
     threats: Sequence[TableRow],
     known: Catalog,
 ) -> Node:
     """The values of the parts that tell a page's story, by their names in the templates.
 
-    ``records``: those of ``everything`` with the number of hostile hospitals in focus;
-    ``threats``: what ``sections.threats`` gives for them.
+    ``seen``: those of ``everything`` with the number of hostile hospitals in focus; ``threats``:
+    what ``sections.threats`` gives for them.
     """
-    seen = Seen(records)
+    records = seen.records
     found = top(everything, seen, manifest, threats)
     return {
         "when": about.when(manifest),

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from reports import story
 from reports.analysis import (
-    backdoors,
     breakdown,
     broken,
     leaks,
@@ -54,16 +53,23 @@ def closing(
     and instead of more than ``MOST_BLOCKS`` each defense gets one line with its worst attack.
     Membership has a table of its own. Cells that did not run come last.
     """
-    focused = breakdown.in_focus(records)
-    columns = _columns(focused, refused, members=False)
+    return _closing(records, Seen(breakdown.in_focus(records)), refused, width)
+
+
+def _closing(
+    records: Sequence[RunRecord], seen: Seen, refused: Sequence[Refused], width: int
+) -> Group:
+    """The same, from the frames of the runs that it is mostly about."""
+    focused = seen.records
+    columns = _columns(seen, refused, members=False)
     if len(fitted(columns, width)) > MOST_BLOCKS:
-        columns = _summary(focused, members=False)
+        columns = _summary(seen, members=False)
     parts = [
         *_first(records),
         _title(focused),
         *fitted(columns, width),
         *_notes(focused, columns),
-        *_members(focused),
+        *_members(seen.read),
         *radii.idle(focused),
         *quantized.sentences(focused),
         *_breakdown(records),
@@ -86,7 +92,8 @@ def ending(
     ``command``: the one that repeats it. ``first``: in place of the tables of a comparison.
     """
     manifest = {"command": command, "refused": refused}
-    top = story.top(records, Seen(breakdown.in_focus(records)), manifest)
+    seen = Seen(breakdown.in_focus(records))
+    top = story.top(records, seen, manifest)
     steps = [_step(one) for one in top.acting[:MOST_STEPS]]
     more = len(top.acting) - len(steps)
     steps += [f"{words.count(more, 'more row')} in the report."] if more > 0 else []
@@ -95,7 +102,7 @@ def ending(
         f"{words.count(n, 'threat')} not tested: the report has commands that test what can be."
     ] * (n > 0)
     parts = [
-        closing(records, refused, width) if first is None else first,
+        _closing(records, seen, refused, width) if first is None else first,
         *listed("The answer", top.answer, width, numbered=True),
         *listed("Next", steps, width),
     ]
@@ -138,10 +145,11 @@ def compared(
     records: Sequence[RunRecord], refused: Sequence[Refused] = (), most: int = 8
 ) -> Outcomes:
     """The outcomes of a comparison; with more than ``most`` columns, one line a defense."""
-    focused = breakdown.in_focus(records)
-    columns = _columns(focused, refused)
+    seen = Seen(breakdown.in_focus(records))
+    focused = seen.records
+    columns = _columns(seen, refused)
     if len(columns) > most:
-        columns = _summary(focused)
+        columns = _summary(seen)
     notes = [note for note in _notes(focused, columns) if note]
     return Outcomes(_title(focused).strip(), columns, notes)
 
@@ -258,17 +266,15 @@ def _typed(records: Sequence[RunRecord]) -> list[str]:
     return [f"\nNames: {'; '.join(shown)}"] if shown else []
 
 
-def _columns(
-    records: Sequence[RunRecord], refused: Sequence[Refused] = (), *, members: bool = True
-) -> list[Column]:
+def _columns(seen: Seen, refused: Sequence[Refused] = (), *, members: bool = True) -> list[Column]:
     """Columns: defenses, outcomes by attack, backdoors, what was recovered, rounds skipped."""
-    cells = tables.judged_by_auroc(tables.cells(records)).iter_rows(named=True)
+    records = seen.records
+    cells = seen.judged.iter_rows(named=True)
     means = {(row["attack"], row["defense"]): _mean(row) for row in cells}
-    bad = backdoors.backdoors(records).iter_rows(named=True)
+    bad = seen.marked.iter_rows(named=True)
     marked = {(row["attack"], row["defense"]): _excess(row) for row in bad}
-    found = leaks.leaks(records)
     read, asked = (
-        {(one.attack, one.defense): _read(one) for one in found if one.metric == metric}
+        {(one.attack, one.defense): _read(one) for one in seen.read if one.metric == metric}
         for metric in READ
     )
     apart = {(row["attack"], row["defense"]): _isolated(row) for row in _isolations(records)}
@@ -310,18 +316,19 @@ def fitted(columns: Sequence[Column], width: int) -> list[Table]:
     return [_table([columns[0], *block]) for block in _blocks(columns[1:], left)]
 
 
-def _summary(records: Sequence[RunRecord], *, members: bool = True) -> list[Column]:
+def _summary(seen: Seen, *, members: bool = True) -> list[Column]:
     """One line a defense: nobody attacking, its worst attack and backdoor, skipped rounds."""
-    cells = tables.judged_by_auroc(tables.cells(records))
+    records = seen.records
+    cells = seen.judged
     alone = cells.filter(attack="none").iter_rows(named=True)
     unattacked = {row["defense"]: _mean(row) for row in alone}
     attacked = cells.filter(pl.col("attack") != "none")
     worst = attacked.sort("mean", nulls_last=False, maintain_order=True)
     first = worst.unique("defense", keep="first", maintain_order=True)
     hit = {row["defense"]: row for row in first.iter_rows(named=True)}
-    marked = {row["defense"]: row for row in backdoors.ranked(records).iter_rows(named=True)}
+    marked = {row["defense"]: row for row in seen.ranked.iter_rows(named=True)}
     names = list(dict.fromkeys(record.defense for record in records))
-    read = _worst_read(records)
+    read = _worst_read(seen.read)
     lost = _skipped(records, names)
     counts = {name: _counts(worst.filter(defense=name)) for name in names}
     columns: list[Column] = [
@@ -345,9 +352,9 @@ def _summary(records: Sequence[RunRecord], *, members: bool = True) -> list[Colu
     return [*columns, *([("rounds skipped", lost)] if any(lost) else [])]
 
 
-def _worst_read(records: Sequence[RunRecord]) -> dict[tuple[str, str], str]:
+def _worst_read(read: Sequence[leaks.Leak]) -> dict[tuple[str, str], str]:
     """By figure and defense, the most that any attack read."""
-    found = sorted(leaks.leaks(records), key=lambda one: one.value)
+    found = sorted(read, key=lambda one: one.value)
     return {(one.metric, one.defense): _read(one) for one in found}
 
 
@@ -355,9 +362,9 @@ def _read(leak: leaks.Leak) -> str:
     return words.share(leak.value) if leak.metric == "reconstruction_rate" else _area(leak)
 
 
-def _members(records: Sequence[RunRecord]) -> list[str | Table]:
+def _members(read: Sequence[leaks.Leak]) -> list[str | Table]:
     """A table of membership: each attack under each defense; of many the highest of a defense."""
-    found = [one for one in leaks.leaks(records) if one.metric == "membership_auc"]
+    found = [one for one in read if one.metric == "membership_auc"]
     if not found:
         return []
     if len(found) > MOST_ROWS:

@@ -28,7 +28,7 @@ SHARES = {
 }
 
 
-def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
+def backdoors(records: Sequence[RunRecord], cells: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row a run's attacks and defense with a backdoor: its rates over seeds.
 
     The rates have ``_low``, ``_high`` and ``_n``.
@@ -40,6 +40,8 @@ def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
     ``verdict``: as ``intervals.losses`` gives it for the gain. ``n_marked``: test records that were
     marked, over all seeds; ``n_idle``: runs in which attack or defense did nothing; ``harm`` with
     its interval: change of AUROC on unmarked records.
+
+    ``cells``: the frame of ``tables.cells`` of these runs, where it is there already.
     """
     table = pl.DataFrame(list(_measured(records)), schema=BACKDOOR, orient="row")
     about = table.group_by(tables.CELL, maintain_order=True).agg(
@@ -50,7 +52,8 @@ def backdoors(records: Sequence[RunRecord]) -> pl.DataFrame:
     measured = table.drop_nulls("gain").group_by(tables.CELL, maintain_order=True)
     shares = pl.DataFrame([_shares(part) for _, part in measured], schema=SHARES)
     about = about.join(shares, on=tables.CELL, how="left", maintain_order="left")
-    harm = tables.cells(records).select(*tables.CELL, "harm", "harm_low", "harm_high")
+    cells = tables.cells(records) if cells is None else cells
+    harm = cells.select(*tables.CELL, "harm", "harm_low", "harm_high")
     return about.join(harm, on=tables.CELL, how="left", maintain_order="left")
 
 
@@ -60,14 +63,15 @@ def strongest(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort(works, "gain", descending=True, maintain_order=True)
 
 
-def ranked(records: Sequence[RunRecord]) -> pl.DataFrame:
+def ranked(records: Sequence[RunRecord], marked: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row a defense, of its backdoor with the largest mean ``gain``; the least of these first.
 
     The columns of ``backdoors``, ``n_attacks``, and ``behind`` with ``_n``, ``_low``, ``_high``,
     ``behind_most`` and ``apart`` as in ``tables.tradeoff``: by how much the first defense has less,
-    as a negative number; null for the first.
+    as a negative number; null for the first. ``marked``: the frame of ``backdoors`` of these runs,
+    where it is there already.
     """
-    found = backdoors(records).drop_nulls("gain")
+    found = (backdoors(records) if marked is None else marked).drop_nulls("gain")
     counts = found.group_by("defense").agg(n_attacks=pl.len().cast(pl.Int64))
     order = found.sort("gain", descending=True, maintain_order=True)
     strongest = order.unique("defense", keep="first", maintain_order=True)

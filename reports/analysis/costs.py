@@ -35,7 +35,7 @@ HEAD = (
 )
 
 
-def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
+def costs(records: Sequence[RunRecord], effects: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row a defense and hospital, from runs without attack.
 
     It is empty unless some were measured without a defense too. ``influence``: the part of a small
@@ -43,11 +43,12 @@ def costs(records: Sequence[RunRecord]) -> pl.DataFrame:
     the change against no defense, paired by seed, with ``_without`` and ``_with`` it over the same
     seeds. The other columns are those of ``tables.hospital_effects``, and intervals. ``role``:
     ``SMALLEST``, ``MOST_DIFFERENT``, both or empty, the same for all defenses: the fewest training
-    records, and the update furthest from the mean of the others' without a defense.
+    records, and the update furthest from the mean of the others' without a defense. ``effects``:
+    the frame of ``tables.hospital_effects`` of these runs, where it is there already.
     """
     table = pl.DataFrame(list(_rows(records)), schema=HOSPITAL, orient="row")
     control = table.filter(defense="none")
-    found = tables.hospital_effects(records)
+    found = tables.hospital_effects(records) if effects is None else effects
     if control["distance"].drop_nulls().is_empty():
         found = found.clear()
     without = {f"{metric}_without": metric for metric in SCORES}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from reports.analysis import backdoors, tables, weights
+from reports.analysis import backdoors
 from reports.text import words
 from sim.evidence import RunRecord
 from sim.evidence.intervals import HARMED, UNDECIDED
@@ -39,15 +39,20 @@ def standing(points: pl.DataFrame) -> Standing | None:
     return _standing(ranked) if ranked else None
 
 
-def costs(records: Sequence[RunRecord]) -> dict[str, str]:
-    """The cost of each defense when nobody attacks, as a clause: AUROC, hospitals used, privacy."""
-    cells = tables.cells(records).filter(attack="none")
-    alone = {row["defense"]: row for row in cells.iter_rows(named=True)}
-    selected = weights.selections(records).filter(attack="none")
-    uses = {row["defense"]: row["used"] for row in selected.iter_rows(named=True)}
-    n = records[0].n_hospitals
+def costs(
+    records: Sequence[RunRecord], cells: pl.DataFrame, selected: pl.DataFrame
+) -> dict[str, str]:
+    """The cost of each defense when nobody attacks, as a clause: AUROC, hospitals used, privacy.
+
+    ``cells`` and ``selected``: frames of ``tables.cells`` and ``weights.selections`` of these runs.
+    """
+    unattacked = cells.filter(attack="none").iter_rows(named=True)
+    alone = {row["defense"]: row for row in unattacked}
+    taken = selected.filter(attack="none").iter_rows(named=True)
+    uses = {row["defense"]: row["used"] for row in taken}
     found = {}
-    for name in dict.fromkeys(record.defense for record in records if record.defense != "none"):
+    sizes = {one.defense: one.n_hospitals for one in records if one.defense != "none"}
+    for name, n in sizes.items():
         parts = [_change(alone.get(name))]
         if uses.get(name, n) < n - 0.05:
             parts.append(f"a round uses the updates of {words.number(uses[name])} of {n} hospitals")
@@ -75,13 +80,13 @@ def on_auroc(points: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
     return texts
 
 
-def on_backdoors(records: Sequence[RunRecord], cost: Mapping[str, str]) -> list[str]:
+def on_backdoors(ranked: pl.DataFrame, cost: Mapping[str, str]) -> list[str]:
     """Sentences on the defense whose worst backdoor has the least success, or the tie at the top.
 
-    Success is that beyond false triggers.
+    Success is that beyond false triggers. ``ranked``: a frame of ``backdoors.ranked``.
     """
-    ranked = backdoors.ranked(records).rows(named=True)
-    return _order(_standing(ranked), cost, _excess, _more) if len(ranked) > 1 else []
+    rows = ranked.rows(named=True)
+    return _order(_standing(rows), cost, _excess, _more) if len(rows) > 1 else []
 
 
 def backdoor_texts(found: pl.DataFrame, drop: float) -> list[str]:

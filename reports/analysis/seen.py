@@ -1,4 +1,4 @@
-"""The frames of runs that several sentences read, each made once."""
+"""The frames of runs that several figures, tables and sentences read, each made once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from reports.analysis import backdoors, membership, tables
+from reports.analysis import backdoors, costs, leaks, membership, ranking, tables, weights
 from sim.evidence import RunRecord
 
 
@@ -30,9 +30,14 @@ class Seen:
         return tables.material_drop(self.records)
 
     @cached_property
+    def cells(self) -> pl.DataFrame:
+        """The cells, with AUROC."""
+        return tables.cells(self.records)
+
+    @cached_property
     def judged(self) -> pl.DataFrame:
         """The cells that AUROC judges."""
-        return tables.judged_by_auroc(tables.cells(self.records))
+        return tables.judged_by_auroc(self.cells)
 
     @cached_property
     def attacked(self) -> pl.DataFrame:
@@ -42,14 +47,59 @@ class Seen:
     @cached_property
     def marked(self) -> pl.DataFrame:
         """The cells of backdoors."""
-        return backdoors.backdoors(self.records)
+        return backdoors.backdoors(self.records, self.cells)
+
+    @cached_property
+    def ranked(self) -> pl.DataFrame:
+        """The defenses by their worst backdoor."""
+        return backdoors.ranked(self.records, self.marked)
+
+    @cached_property
+    def points(self) -> pl.DataFrame:
+        """The tradeoff of each defense."""
+        return tables.tradeoff(self.records, self.cells)
+
+    @cached_property
+    def cost(self) -> dict[str, str]:
+        """The cost of each defense when nobody attacks, as a clause."""
+        return ranking.costs(self.records, self.cells, self.selected)
+
+    @cached_property
+    def effects(self) -> pl.DataFrame:
+        """What each defense changes at each hospital when nobody attacks."""
+        return tables.hospital_effects(self.records)
+
+    @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What each defense costs each hospital when nobody attacks."""
+        return costs.costs(self.records, self.effects)
+
+    @cached_property
+    def selected(self) -> pl.DataFrame:
+        """Whom the rule of each cell left out."""
+        return weights.selections(self.records)
+
+    @cached_property
+    def inversions(self) -> pl.DataFrame:
+        """The cells of attacks that recover records."""
+        return tables.inversions(self.records)
 
     @cached_property
     def inverted(self) -> pl.DataFrame:
         """The cells in which records were recovered or tried to be."""
-        return tables.inversions(self.records).drop_nulls("rate")
+        return self.inversions.drop_nulls("rate")
 
     @cached_property
     def asked(self) -> list[membership.Cell]:
         """The cells in which an attack asked who was trained on."""
         return membership.cells(self.records)
+
+    @cached_property
+    def read(self) -> list[leaks.Leak]:
+        """What attacks that read found, by cell."""
+        return leaks.leaks(self.records)
+
+    @cached_property
+    def spent(self) -> pl.DataFrame:
+        """The record-level privacy of each defense and hospital."""
+        return tables.spent(self.records)

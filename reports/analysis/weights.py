@@ -41,9 +41,9 @@ def selections(records: Sequence[RunRecord]) -> pl.DataFrame:
     return about
 
 
-def leaving_out(records: Sequence[RunRecord]) -> pl.DataFrame:
+def leaving_out(selected: pl.DataFrame) -> pl.DataFrame:
     """The attacked rows of ``selections`` of defenses that left a hospital out under an attack."""
-    attacked = selections(records).filter(pl.col("attack") != NONE)
+    attacked = selected.filter(pl.col("attack") != NONE)
     return attacked.filter(pl.col("precision").is_not_null().any().over("defense"))
 
 

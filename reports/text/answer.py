@@ -74,7 +74,7 @@ def pays(seen: Seen) -> str:
     """The sentence on the hospital that pays for a defense when nobody attacks."""
     if all(record.defense == NONE for record in seen.records):
         return "No defense was run, so that it is not known which hospital would pay for one."
-    effects = tables.hospital_effects(seen.sound.records)
+    effects = seen.sound.effects
     if effects.is_empty():
         return (
             "Which hospital pays for a defense is not known: that takes runs that nobody attacks,"

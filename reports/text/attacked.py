@@ -22,14 +22,14 @@ MOST_TIED = 3
 def sentence(seen: Seen) -> str:
     """The sentence on the worst attack, with no defense and with the best one tried."""
     records = seen.records
-    sound = seen.sound.records
+    sound = seen.sound
     drop = seen.drop
-    found = seen.sound.marked
-    attacked = seen.sound.attacked
+    found = sound.marked
+    attacked = sound.attacked
     parts = [_undefended(attacked, drop)] if len(attacked) else []
     parts += _defended(records, sound, attacked, drop) if len(attacked) else []
     parts += _worse(attacked, drop)
-    parts += _marked(found, backdoors.ranked(sound), attacked) if len(found) else []
+    parts += _marked(found, sound.ranked, attacked) if len(found) else []
     if not parts:
         sent = [record for record in records if record.attack != NONE]
         idle = [record for record in sent if not tables.reads_only(record)]
@@ -111,12 +111,12 @@ def _unsure(row: TableRow, n_unsure: int, n_judged: int, drop: float) -> str:
 
 
 def _defended(
-    records: Sequence[RunRecord], sound: Sequence[RunRecord], attacked: pl.DataFrame, drop: float
+    records: Sequence[RunRecord], sound: Seen, attacked: pl.DataFrame, drop: float
 ) -> list[str]:
     """The best defense under its own worst attack, or the tie at the top, or why none is known."""
     if all(record.defense == NONE for record in records):
         return ["no defense was run"]
-    points = tables.tradeoff(sound)
+    points = sound.points
     if points.filter(pl.col("defense") != NONE).is_empty():
         return ["what a defense changes is not known, as none was run with and without an attack"]
     standing = ranking.standing(points)

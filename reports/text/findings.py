@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from reports.analysis import backdoors, broken, harm, inferred, membership, ranking, tables
+from reports.analysis import broken, harm, inferred, membership, ranking, tables
+from reports.analysis.seen import Seen
 from reports.text import words
 from sim.evidence import FieldScores, RunRecord
 from sim.evidence.controls import NONE, Controls
@@ -58,34 +59,36 @@ def asked(records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
-def cautions(records: Sequence[RunRecord]) -> list[str]:
+def cautions(seen: Seen) -> list[str]:
     """Obstacles to a conclusion: missing controls, single seeds, idle parts, undefined figures."""
+    records = seen.records
     found = _undefined_figures(records) + _data_notes(records) + _missing_controls(records)
-    return found + _few_seeds(records) + _idle(records)
+    return found + _few_seeds(seen.cells) + _idle(records)
 
 
-def found(records: Sequence[RunRecord]) -> list[Finding]:
+def found(seen: Seen) -> list[Finding]:
     """The findings of the runs, the most important first.
 
     Outcomes of runs in which attack or defense did nothing are left out.
     """
-    sound = [record for record in records if not tables.idle(record)]
-    acting = tables.judged_by_auroc(tables.cells(sound))
-    drop = tables.material_drop(records)
-    cost = ranking.costs(sound) if sound else {}
+    records = seen.records
+    sound = seen.sound
+    acting = sound.judged
+    drop = seen.drop
+    cost = sound.cost
     parts = {
         "The model": _unattacked(acting),
         "Without a defense": harm.undefended(acting, drop),
         "Under the defenses": harm.under_defenses(acting, drop),
-        "Best defense tried": ranking.on_auroc(tables.tradeoff(sound), cost),
-        "Backdoors": ranking.backdoor_texts(backdoors.backdoors(sound), drop),
-        "Best against backdoors": ranking.on_backdoors(sound, cost),
-        "Largest price": harm.price(tables.hospital_effects(sound)),
-        "Records recovered": _read(tables.inversions(records)),
-        "Who was a patient": members(membership.cells(records)),
+        "Best defense tried": ranking.on_auroc(sound.points, cost),
+        "Backdoors": ranking.backdoor_texts(sound.marked, drop),
+        "Best against backdoors": ranking.on_backdoors(sound.ranked, cost),
+        "Largest price": harm.price(sound.effects),
+        "Records recovered": _read(seen.inversions),
+        "Who was a patient": members(seen.asked),
         "Beyond the records": _beyond(inferred.rows(records)),
         "Single updates": _isolated(tables.isolations(records)),
-        "Privacy spent": _spent(tables.spent(records)),
+        "Privacy spent": _spent(seen.spent),
         "Privacy of hospitals": outweighed(records),
     }
     return [Finding(topic, " ".join(texts)) for topic, texts in parts.items() if texts]
@@ -457,8 +460,7 @@ def _missing_controls(records: Sequence[RunRecord]) -> list[str]:
     return [f"Controls with the same seeds are missing for {listed}: no conclusion there."]
 
 
-def _few_seeds(records: Sequence[RunRecord]) -> list[str]:
-    cells = tables.cells(records)
+def _few_seeds(cells: pl.DataFrame) -> list[str]:
     lone = len(cells.filter(pl.col("n") + pl.col("n_undefined") < 2))
     if not lone:
         return []

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import polars as pl
 
-from reports.analysis import broken, inferred, membership, ranking, skipped, tables
+from reports.analysis import broken, inferred, membership, skipped, tables
 from reports.analysis.seen import Seen
 from reports.text import answer, commands, exposed, words
 from sim.evidence import RunRecord
@@ -95,7 +95,7 @@ def act(seen: Seen, manifest: Node) -> list[Step]:
     records = seen.records
     sound = seen.sound
     drop = seen.drop
-    cost = ranking.costs(sound.records) if sound.records else {}
+    cost = sound.cost
     command = commands.given(manifest)
     found = [
         *_exceeded(records),

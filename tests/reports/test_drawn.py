@@ -452,7 +452,7 @@ def test_only_defenses_that_left_somebody_out_are_drawn_as_detecting() -> None:
         for defense, left, found in (("rule_a", 0.5, 0.25), ("none", 0.0, None))
         for seed in range(2)
     ]
-    left_out = weights.leaving_out(records)
+    left_out = weights.leaving_out(weights.selections(records))
     assert left_out.select("attack", "defense").rows() == [("attack_a", "rule_a")]
 
 

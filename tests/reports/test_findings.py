@@ -5,6 +5,7 @@ import re
 import pytest
 
 from reports.analysis import tables
+from reports.analysis.seen import Seen
 from reports.text import findings, words
 from sim.evidence import (
     outcome,
@@ -30,7 +31,7 @@ def test_the_worst_attacks_are_those_with_the_most_mean_harm():
 
 
 def test_found_names_the_worst_attack_and_the_best_defense():
-    texts = {one.topic: one.text for one in findings.found(grid())}
+    texts = {one.topic: one.text for one in findings.found(Seen(grid()))}
     assert (
         "Sign flipping with no defense harms the model: in each of 3 seeds AUROC fell by at least"
         " 0.300"
@@ -49,7 +50,7 @@ def test_harm_within_the_interval_is_called_neither_harm_nor_its_absence():
     ]
     texts = {
         one.topic: one.text
-        for one in findings.found([*(make_record(seed=s) for s in range(3)), *noisy])
+        for one in findings.found(Seen([*(make_record(seed=s) for s in range(3)), *noisy]))
     }
     assert texts["Without a defense"].startswith(
         "Not decided with 3 seeds: sign flipping (1 of 3 seeds lost 0.05 or more, the largest"
@@ -75,7 +76,7 @@ def test_defenses_that_differ_by_less_than_seeds_do_are_not_are_apart():
             for d in ("krum", "median")
             for s, gap in enumerate(gaps)
         ]
-        return dict(findings.found(records))["Best defense tried"]
+        return dict(findings.found(Seen(records)))["Best defense tried"]
 
     assert re.match(
         r"No best defense is shown: Krum \(.*\) and median \(.*\) are not distinguished with 3"
@@ -101,10 +102,10 @@ def test_idle_runs_are_cautioned_against_and_left_out_of_what_was_found():
         )
         for record in records
     ]
-    assert "Best defense tried" in dict(findings.found(records))
-    assert "Best defense tried" not in dict(findings.found(idle))
+    assert "Best defense tried" in dict(findings.found(Seen(records)))
+    assert "Best defense tried" not in dict(findings.found(Seen(idle)))
     assert "3 runs of sign flipping against Krum: the attack did nothing" in " ".join(
-        findings.cautions(idle)
+        findings.cautions(Seen(idle))
     )
 
 
@@ -114,7 +115,9 @@ def test_many_cautions_of_one_kind_are_cut_and_counted():
         for i in range(8)
     ]
     texts = [
-        text for text in findings.cautions(idle) if "did nothing" in text or "same holds" in text
+        text
+        for text in findings.cautions(Seen(idle))
+        if "did nothing" in text or "same holds" in text
     ]
     assert len(texts) == findings.MOST_CAUTIONS
     assert texts[0].startswith("1 run of a0 against Krum")
@@ -122,21 +125,21 @@ def test_many_cautions_of_one_kind_are_cut_and_counted():
 
 
 def test_missing_controls_and_single_seeds_are_stated():
-    missing, lone = findings.cautions([make_record(attack="sign_flip")])
+    missing, lone = findings.cautions(Seen([make_record(attack="sign_flip")]))
     assert "Controls are missing" in missing
     assert "one seed" in lone
-    assert findings.found([make_record(attack="sign_flip")]) == []
+    assert findings.found(Seen([make_record(attack="sign_flip")])) == []
     partial = [
         record
         for record in grid()
         if (record.attack, record.defense, record.seed) != ("none", "krum", 1)
     ]
-    assert "missing for sign flipping with Krum" in " ".join(findings.cautions(partial))
-    assert findings.cautions(grid()) == []
+    assert "missing for sign flipping with Krum" in " ".join(findings.cautions(Seen(partial)))
+    assert findings.cautions(Seen(grid())) == []
 
 
 def test_nothing_recovered_is_stated_with_its_bound_and_no_protection():
-    texts = dict(findings.found(everything()))
+    texts = dict(findings.found(Seen(everything())))
     upper = words.share(rate_interval(0, 192)[1])
     assert (
         f"Under secure aggregation none was recovered; a true share of up to {upper} would still"
@@ -157,7 +160,7 @@ def test_single_updates_are_stated_with_who_pooled_what_and_how_small_a_sum_is_l
     def text(**changes):
         made = make_isolation(**changes)
         record = make_record(attack="collusion", defense="secagg", isolation=made)
-        return {one.topic: one.text for one in findings.found([record])}["Single updates"]
+        return {one.topic: one.text for one in findings.found(Seen([record]))}["Single updates"]
 
     start = (
         "Collusion against a sum under secure aggregation: the aggregator and 1 of 6 hospitals"
@@ -190,7 +193,7 @@ def test_without_a_defense_one_sentence_states_that_all_updates_are_seen():
         make_record(attack=name, isolation=make_isolation(5, attack=name, error=0.0, smallest=1))
         for name in ("collusion", "disaggregation")
     ]
-    texts = {one.topic: one.text for one in findings.found(records)}
+    texts = {one.topic: one.text for one in findings.found(Seen(records))}
     assert texts["Single updates"] == "With no defense the aggregator sees every update by itself."
 
 

@@ -5,6 +5,7 @@ import pytest
 from reports import terminal
 from reports.analysis import leaks, membership, tables
 from reports.analysis.backdoors import backdoors
+from reports.analysis.seen import Seen
 from reports.figures import style
 from reports.figures.heat_map import ROOMY, heat_map
 from reports.text import findings, words
@@ -130,5 +131,5 @@ def test_findings_tell_who_can_be_recognized_and_whether_it_is_more_than_guessin
     guessed = [inferred(seed, "none", 0.0) for seed in range(3)]
     (text,) = findings.members(membership.cells(guessed))
     assert "whether that is more than guessing is not decided with 3 seeds" in text
-    topics = [one.topic for one in findings.found(study())]
+    topics = [one.topic for one in findings.found(Seen(study()))]
     assert "Who was a patient" in topics

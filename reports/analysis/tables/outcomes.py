@@ -46,17 +46,18 @@ ISOLATION = {
 }
 
 
-def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFrame:
+def tradeoff(records: Sequence[RunRecord], known: pl.DataFrame | None = None) -> pl.DataFrame:
     """One row a defense that ran unattacked and attacked: ``utility``, and its ``worst`` attack's.
 
-    These are means of ``metric`` with ``_low`` and ``_high``; ``worst_lowest``: in the worst of
+    These are means of AUROC with ``_low`` and ``_high``; ``worst_lowest``: in the worst of
     ``n_seeds``; ``attack`` names the worst one, ``n_attacks`` how many were tried, ``epsilon`` the
     privacy. ``behind`` with ``_n``, ``_low`` and ``_high``: ``worst`` minus that of the defense
     with the highest mean, seed by seed; ``behind_most``: in the seed in which it comes closest;
     null for the highest itself. ``apart``: whether they are distinguished. ``n_undefined``:
-    attacked runs whose model has no figure, which ``worst`` leaves out.
+    attacked runs whose model has no figure, which ``worst`` leaves out. ``known``: the frame of
+    ``cells`` of these runs, where it is there already.
     """
-    judged = judged_by_auroc(cells(records, metric))
+    judged = judged_by_auroc(cells(records) if known is None else known)
     attacked = judged.filter(pl.col("attack") != "none")
     counts = attacked.group_by("defense").agg(
         n_attacks=pl.len().cast(pl.Int64), n_undefined=pl.col("n_undefined").sum()
@@ -67,7 +68,7 @@ def tradeoff(records: Sequence[RunRecord], metric: str = "auroc") -> pl.DataFram
     hit = attacked.filter(defined).join(alone, on="defense", how="semi", maintain_order="left")
     order = hit.sort("mean", maintain_order=True)
     worst = order.unique("defense", keep="first", maintain_order=True)
-    behind = _behind_best(runs(records).with_columns(value=pl.col(metric)), worst)
+    behind = _behind_best(runs(records).with_columns(value=pl.col("auroc")), worst)
     lowest = {"worst_lowest": pl.col("lowest"), "n_seeds": pl.col("n")}
     worst = worst.select("defense", "attack", *_means_as("worst"), **lowest)
     points = alone.join(worst, on="defense", maintain_order="left")

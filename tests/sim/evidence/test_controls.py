@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis import tables
+from reports.analysis.seen import Seen
 from reports.text import findings
 from sim import evidence
 from sim.config.groups import BELONGS
@@ -97,7 +98,7 @@ def test_every_run_of_the_grid_finds_both_controls_of_its_own_seed(grid: list[Ru
 def test_tables_reports_and_the_register_pair_the_grid_alike(grid: list[RunRecord]) -> None:
     runs = tables.runs(grid)
     assert runs["attack_free"].null_count() == runs["undefended"].null_count() == 0
-    assert not [text for text in findings.cautions(grid) if "missing" in text]
+    assert not [text for text in findings.cautions(Seen(grid)) if "missing" in text]
     assert all(cell.controlled == [0, 1] for cell in cells(grid))
     assert len(cells(grid)) == 1 + len(DEFENSES)
     assert all(
