@@ -102,7 +102,7 @@ def runs(records: Sequence[RunRecord], lines: Mapping[str, Line], line: object =
     anchors_ = anchors(list(cells))
     values = {record.run: _values(record.config) for record in records}
     shared = _shared([values[record.run] for record in records])
-    low = sparkline.lower_edge(map(_course, records))
+    low = sparkline.lower_edge(map(tables.course, records))
     made = _Maker(Controls(records), lines, config_dir_of(line), low)
     groups = list[Group]()
     left = MOST_SHOWN
@@ -177,7 +177,7 @@ class _Maker:
     low: float
 
     def run(self, record: RunRecord, differs: Mapping[str, str]) -> Run:
-        course = _course(record)
+        course = tables.course(record)
         return Run(
             record=record,
             line=self.lines.get(record.run),
@@ -202,16 +202,6 @@ def _command(config: Node, config_dir: str | None) -> str | None:
 
 def _other(record: RunRecord, control: RunRecord | None) -> str | None:
     return None if control is None or control.run == record.run else control.run
-
-
-def _course(record: RunRecord) -> list[tuple[int, float | None]]:
-    """AUROC on all test patients by round."""
-    curve = [record.curve.get(name, []) for name in tables.CURVE_COLUMNS]
-    return [
-        (round_, value)
-        for round_, hospital, metric, value in zip(*curve, strict=True)
-        if (hospital, metric) == ("all", "auroc")
-    ]
 
 
 def _window(record: RunRecord) -> sparkline.Window | None:

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from reports.text import safe
 
 PLACE: Final = "<!--glossary-->"  # where a template has the entries
+_WORD: Final = re.compile(r"\w")
 _NOT_READ: Final = re.compile(
     r"<(style|script|svg|pre|code|title)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL
 )
@@ -431,8 +432,15 @@ def anchor(entry: Entry) -> str:
 
 
 def _occurs(entry: Entry, texts: list[str]) -> bool:
-    return any(
-        spelling in text and re.search(rf"(?<!\w){re.escape(spelling)}(?!\w)", text) is not None
-        for text in texts
-        for spelling in entry.spellings
-    )
+    return any(_stands(spelling, text) for text in texts for spelling in entry.spellings)
+
+
+def _stands(spelling: str, text: str) -> bool:
+    """Whether a text has a spelling that no letter or digit goes on from, on either side."""
+    at = text.find(spelling)
+    while at >= 0:
+        end = at + len(spelling)
+        if not _WORD.match(text[at - 1 : at]) and not _WORD.match(text[end : end + 1]):
+            return True
+        at = text.find(spelling, at + 1)
+    return False

@@ -16,10 +16,9 @@ from reports.text.glossary import Entry
 from reports.text.safe import CLOSE, OPEN
 
 # Elements whose words are linked, and those inside them whose words are not.
-LINKED: Final = ("p", "li", "dd", "figcaption", "caption")
-NOT_LINKED: Final = (
-    *("a", "button", "code", "pre", "cite", "summary", "label"),
-    *("h1", "h2", "h3", "h4", "th"),
+LINKED: Final = frozenset({"p", "li", "dd", "figcaption", "caption"})
+NOT_LINKED: Final = frozenset(
+    {"a", "button", "code", "pre", "cite", "summary", "label"} | {"h1", "h2", "h3", "h4", "th"}
 )
 WORDS: Final = '<section id="words">'  # the glossary itself
 
@@ -117,7 +116,10 @@ def _step(inside: list[str], name: str, *, is_end: bool) -> None:
 
 def _piece(text: str, depth: int, words: _Words, inside: Sequence[str]) -> tuple[str, int]:
     """A text between two tags with links in its own words, and how deep in values it ends."""
-    may = bool(inside) and not any(name in NOT_LINKED for name in inside)
+    may = bool(inside) and NOT_LINKED.isdisjoint(inside)
+    if OPEN not in text and CLOSE not in text:
+        own = may and depth == 0 and text.strip() != ""
+        return (words.link(text) if own else text), depth
     parts = list[str]()
     for part in re.split(f"([{OPEN}{CLOSE}])", text):
         if part == OPEN:

@@ -33,6 +33,7 @@ from reports.analysis.tables.pairs import (
 from reports.analysis.tables.scores import CELL, cells, judged_by_auroc, runs, worst_attacks
 from reports.analysis.tables.studies import (
     CURVE_COLUMNS,
+    course,
     hostile_act,
     idle,
     material_drop,
@@ -50,6 +51,7 @@ __all__ = [
     "beside",
     "cells",
     "clips",
+    "course",
     "curves",
     "fields",
     "gaps",

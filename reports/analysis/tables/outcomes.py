@@ -8,7 +8,7 @@ import polars as pl
 
 from reports.analysis.tables.pairs import frame, gaps, minus_base
 from reports.analysis.tables.scores import CELL, cells, judged_by_auroc, runs
-from reports.analysis.tables.studies import acts_in, cell, pooled, reads_only
+from reports.analysis.tables.studies import acting, cell, course, reads_only
 from sim.evidence import RunRecord, intervals
 from sim.types import TableRow
 
@@ -228,10 +228,10 @@ def screened(records: Sequence[RunRecord]) -> pl.DataFrame:
 
 
 def _curve_rows(record: RunRecord) -> Iterator[TableRow]:
-    curve = pooled(record).curve
-    for number, value in zip(curve.get("round", []), curve.get("value", []), strict=True):
-        acting = acts_in(record, number)
-        yield {**cell(record), "round": number, "auroc": value, "acting": acting}
+    found = course(record)
+    acts = acting(record, [number for number, _ in found])
+    for (number, value), act in zip(found, acts, strict=True):
+        yield {**cell(record), "round": number, "auroc": value, "acting": act}
 
 
 def _isolation_row(

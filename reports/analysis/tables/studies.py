@@ -54,10 +54,19 @@ def pooled(record: RunRecord) -> RunRecord:
 
     Most of a record is its curve.
     """
-    curve = [record.curve.get(name, []) for name in CURVE_COLUMNS]
-    lines = [line for line in zip(*curve, strict=True) if line[1:3] == ("all", "auroc")]
+    lines = [(round_, "all", "auroc", value) for round_, value in course(record)]
     columns = map(list, zip(*lines, strict=True))
     return record.model_copy(update={"curve": dict(zip(CURVE_COLUMNS, columns, strict=False))})
+
+
+def course(record: RunRecord) -> list[tuple[int, float | None]]:
+    """The AUROC on all test patients by round."""
+    curve = (record.curve.get(name, []) for name in CURVE_COLUMNS)
+    return [
+        (round_, value)
+        for round_, hospital, metric, value in zip(*curve, strict=True)
+        if metric == "auroc" and hospital == "all"
+    ]
 
 
 def material_drop(records: Sequence[RunRecord]) -> float:
@@ -92,15 +101,16 @@ def hostile_act(record: RunRecord) -> bool:
     )
 
 
-def acts_in(record: RunRecord, round_: int) -> bool:
-    """Whether an attack that changes what is sent acts in a round, by its schedule."""
+def acting(record: RunRecord, rounds: Sequence[int]) -> list[bool]:
+    """Whether an attack that changes what is sent acts in each of the rounds, by its schedule."""
     if record.attack == "none" or reads_only(record):
-        return False
+        return [False] * len(rounds)
     nodes = dict(record.config.get("attack", ()))
     adversary = record.config.get("adversary", {})
     absent = [nodes.get(name, {}) for name in record.absences]
     hostile = [adversary] if hostile_act(record) else []
-    return any(_within(schedule, round_) for schedule in (*hostile, *absent))
+    schedules = [*hostile, *absent]
+    return [any(_within(schedule, round_) for schedule in schedules) for round_ in rounds]
 
 
 def _within(schedule: Node, round_: int) -> bool:
