@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import polars as pl
+
 from reports.analysis import membership, tables
 from sim.evidence import RunRecord
 from sim.evidence.metrics import METRICS
@@ -38,14 +40,24 @@ class Leak:
         return max(0.0, (self.value - GUESSING) / (1 - GUESSING))
 
 
-def leaks(records: Sequence[RunRecord]) -> list[Leak]:
-    """One for each attack and defense: of records recovered, then of membership."""
-    inverted = tables.inversions(records).drop_nulls("rate").iter_rows(named=True)
+def leaks(
+    records: Sequence[RunRecord],
+    inversions: pl.DataFrame | None = None,
+    asked: Sequence[membership.Cell] | None = None,
+) -> list[Leak]:
+    """One for each attack and defense: of records recovered, then of membership.
+
+    ``inversions`` and ``asked``: what ``tables.inversions`` and ``membership.cells`` give for these
+    runs, where it is there already.
+    """
+    inversions = tables.inversions(records) if inversions is None else inversions
+    cells = membership.cells(records) if asked is None else asked
+    inverted = inversions.drop_nulls("rate").iter_rows(named=True)
     found = [(row["attack"], row["defense"], row["rate"]) for row in inverted]
-    asked = [(one.attack, one.defense, one.auc.value) for one in membership.cells(records)]
+    of_members = [(one.attack, one.defense, one.auc.value) for one in cells]
     return [
         *(_leak(records, "reconstruction_rate", *one) for one in found),
-        *(_leak(records, "membership_auc", *one) for one in asked),
+        *(_leak(records, "membership_auc", *one) for one in of_members),
     ]
 
 

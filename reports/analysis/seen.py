@@ -97,7 +97,7 @@ class Seen:
     @cached_property
     def read(self) -> list[leaks.Leak]:
         """What attacks that read found, by cell."""
-        return leaks.leaks(self.records)
+        return leaks.leaks(self.records, self.inversions, self.asked)
 
     @cached_property
     def spent(self) -> pl.DataFrame:

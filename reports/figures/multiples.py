@@ -52,8 +52,11 @@ def hospital_effects(
     figure = style.new_figure(width.inches, width.high(height))
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     panels[0, 0].set_xlim(*_reach(effects))
+    hit = tables.worst_hit(effects).filter(pl.col("alike").list.len() == 0)
+    worst = dict(hit.select("defense", "hospital").iter_rows())
     for axes, defense in zip(panels.flat, names, strict=False):
-        _effects_panel(axes, effects.filter(pl.col("defense") == defense), shown, defense, width)
+        rows = effects.filter(pl.col("defense") == defense)
+        _effects_panel(axes, rows, shown, defense, width, worst.get(defense))
     _finish(panels, len(names), "")
     label = "Change of Brier score against no defense, same seed (right is worse)"
     figure.supxlabel(width.wrapped(label), fontsize="medium")
@@ -211,14 +214,19 @@ def _of(frame: pl.DataFrame, defenses: Sequence[str] | None) -> pl.DataFrame:
 
 
 def _effects_panel(
-    axes: Axes, rows: pl.DataFrame, shown: Sequence[str], defense: str, width: Width
+    axes: Axes,
+    rows: pl.DataFrame,
+    shown: Sequence[str],
+    defense: str,
+    width: Width,
+    worst: str | None,
 ) -> None:
-    worst = set(tables.worst_hit(rows).filter(pl.col("alike").list.len() == 0)["hospital"])
+    """``worst``: the hospital that is distinguished from every other, if there is one."""
     axes.axvline(0, color=style.SOFT, linewidth=0.9)
     style.guide(axes, "x")
     for row in rows.filter(pl.col("hospital").is_in(list(shown))).iter_rows(named=True):
         y = shown.index(row["hospital"])
-        hit = row["hospital"] in worst
+        hit = row["hospital"] == worst
         color = style.VERMILION if hit else style.BLUE
         marker = "D" if hit else "o"
         lines = style.line(axes, [row["brier"]], [y], only=marker, color=color, **_POINT)

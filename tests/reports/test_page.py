@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from markupsafe import escape
 
 from reports import page, sections
-from reports.analysis import tables
+from reports.analysis import backdoors, costs, leaks, membership, tables, weights
 from sim import evidence
 from sim.errors import InputError
 from sim.evidence import (
@@ -514,3 +515,39 @@ def test_the_head_names_nobody_and_no_day_that_is_not_stated(folder):
     html = page.write_report(folder([make_record()], {"started": "soon"})).read_text()
     head = " ".join(text_of(html).partition("The answer in five")[0].split())
     assert "Date not recorded Run by not stated (report.by=NAME states it)" in head
+
+
+class Blank:
+    """A blank in place of each picture."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, *one):
+        self.asked.append(one)
+
+    def answers(self):
+        return ["" for _ in self.asked]
+
+
+def test_a_page_makes_each_frame_of_the_same_runs_once(folder, monkeypatch):
+    made = Counter()
+
+    def counting(name, make):
+        def counted(records, *more):
+            metric = [one for one in more if isinstance(one, str)]
+            made[name, tuple(record.run for record in records), *metric] += 1
+            return make(records, *more)
+
+        return counted
+
+    of_tables = ("cells", "tradeoff", "hospital_effects", "inversions", "spent")
+    others = ((backdoors, "backdoors"), (backdoors, "ranked"), (weights, "selections"))
+    others += ((costs, "costs"), (leaks, "leaks"), (membership, "cells"))
+    parts = [*((tables, name) for name in of_tables), *others]
+    for module, name in parts:
+        full = f"{module.__name__}.{name}"
+        monkeypatch.setattr(module, name, counting(full, getattr(module, name)))
+    page.write_report(folder(everything()), drawing=Blank())
+    assert {name for name, *_ in made} == {f"{module.__name__}.{name}" for module, name in parts}
+    assert set(made.values()) == {1}
