@@ -66,17 +66,17 @@ class Seen:
 
     @cached_property
     def effects(self) -> pl.DataFrame:
-        """What each defense changes at each hospital when nobody attacks."""
+        """Changes of each hospital by each defense when nobody attacks."""
         return tables.hospital_effects(self.records)
 
     @cached_property
     def prices(self) -> pl.DataFrame:
-        """What each defense costs each hospital when nobody attacks."""
+        """Costs of each defense for each hospital when nobody attacks."""
         return costs.costs(self.records, self.effects)
 
     @cached_property
     def selected(self) -> pl.DataFrame:
-        """Whom the rule of each cell left out."""
+        """The hospitals that the rule of each cell used and left out."""
         return weights.selections(self.records)
 
     @cached_property
@@ -96,7 +96,7 @@ class Seen:
 
     @cached_property
     def read(self) -> list[leaks.Leak]:
-        """What attacks that read found, by cell."""
+        """The findings of attacks that read, by cell."""
         return leaks.leaks(self.records, self.inversions, self.asked)
 
     @cached_property
