@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from io import StringIO
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_mixed import MixedModeRenderer
@@ -43,7 +43,7 @@ class _Measuring:
         Without this method it takes the same figures from the font each time.
         """
         units, gap, ascent, descent = _heights(_of_scale(prop))
-        scale = 1 / units * prop.get_size_in_points() * POINTS / POINTS
+        scale = prop.get_size_in_points() / units
         return ascent * scale, -descent * scale, gap * scale
 
 
@@ -65,10 +65,11 @@ def svg(figure: Figure) -> str:
     dots = figure.dpi
     width, height = figure.get_size_inches()
     figure.set_dpi(POINTS)
-    writer = _Svg(width * POINTS, height * POINTS, out, image_dpi=DOTS, metadata=NOTHING)
+    size = (width * POINTS, height * POINTS)
+    writer = cast(Any, _Svg)(*size, out, image_dpi=DOTS, metadata=NOTHING)
     parts = (one for axes in figure.axes for one in axes.get_children())
     if any(one.get_rasterized() for one in parts):
-        figure.draw(MixedModeRenderer(figure, width, height, DOTS, writer))
+        figure.draw(cast(Any, MixedModeRenderer)(figure, width, height, DOTS, writer))
     else:
         figure.draw(writer)
     writer.finalize()
@@ -91,7 +92,7 @@ def _lengths(text: str, font: FontProperties) -> Lengths:
 @lru_cache(MOST_TEXTS)
 def _heights(font: FontProperties) -> tuple[float, float, float, float]:
     """Units of an em, and in them the gap between lines, ascent and (negative) descent."""
-    file = get_font(findfont(font))
-    table = file.get_sfnt_table("OS/2")
-    units = file.get_sfnt_table("head")["unitsPerEm"]
-    return units, table["sTypoLineGap"], table["sTypoAscender"], table["sTypoDescender"]
+    tables: Any = get_font(findfont(font)).get_sfnt_table
+    found = tables("OS/2")
+    gap, ascent, descent = (found[f"sTypo{name}"] for name in ("LineGap", "Ascender", "Descender"))
+    return tables("head")["unitsPerEm"], gap, ascent, descent

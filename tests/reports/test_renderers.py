@@ -1,4 +1,4 @@
-"""Figures are the bytes that matplotlib's own renderer and panels would give, only sooner."""
+"""Figures are the bytes that matplotlib's own renderer would give, only sooner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -17,18 +16,9 @@ from matplotlib.textpath import TextToPath
 from reports import page
 from reports.figures import labels, renderers, style
 from reports.figures.layout import Sheet
-from reports.figures.panels import Panel
 from reports.figures.renderers import RULER
 from reports.figures.style import PAGE, RC
 from tests.reports.reading import everything
-
-
-class Plain(Sheet):
-    """A sheet whose panels are matplotlib's own."""
-
-    def add_subplot(self, *args: object, **named: object) -> Axes:
-        """A panel."""
-        return Figure.add_subplot(self, *args, **named)
 
 
 def saved(figure: Figure) -> str:
@@ -71,16 +61,10 @@ def one_line(figure: Figure) -> None:
 @pytest.mark.parametrize("draw", [various, one_line])
 def test_a_figure_is_what_matplotlib_would_write(draw: Callable[[Figure], None]) -> None:
     with rc_context(RC | {"svg.hashsalt": "x", "svg.fonttype": "none"}):
-        ours = Sheet(7, 5)
-        theirs = Plain(7, 5)
-        for figure in (ours, theirs):
-            draw(figure)
-            labels.fit(figure)
-        assert all(type(axes) is Panel for axes in ours.axes)
-        assert not any(isinstance(axes, Panel) for axes in theirs.axes)
-        text = renderers.svg(ours)
-        assert text == saved(ours)
-        assert text == saved(theirs)
+        figure = Sheet(7, 5)
+        draw(figure)
+        labels.fit(figure)
+        assert renderers.svg(figure) == saved(figure)
 
 
 def test_the_figures_of_a_page_are_what_matplotlib_would_write(
@@ -88,7 +72,6 @@ def test_the_figures_of_a_page_are_what_matplotlib_would_write(
 ) -> None:
     drawn = dict(page.drawings(everything()))
     ours = {name: style.svg(make(PAGE), name) for name, make in drawn.items()}
-    monkeypatch.setattr(style, "Sheet", Plain)
     monkeypatch.setattr(renderers, "svg", saved)
     assert {name: style.svg(make(PAGE), name) for name, make in drawn.items()} == ours
 
@@ -122,18 +105,3 @@ def test_a_font_that_changes_is_measured_anew() -> None:
     assert RULER.get_text_width_height_descent("a text", font, False)[0] > 1.05 * width
     font.set_size(20)
     assert RULER.get_text_width_height_descent("a text", font, False)[0] > 2.1 * width
-
-
-def test_ticks_are_made_where_they_are_needed_and_state_what_they_show_themselves() -> None:
-    figure = Sheet(3, 2)
-    axes = figure.add_subplot()
-    assert axes.xaxis.majorTicks == axes.xaxis.minorTicks == []
-    axes.set_xticks((0,))
-    (first,) = axes.xaxis.get_major_ticks()
-    style.mark(first.label1, "alie")
-    first.label1.set_fontsize(20)
-    axes.set_xticks((0, 1))
-    second = axes.xaxis.get_major_ticks()[1]
-    assert second.label1.get_gid() is None
-    second.label1.set_fontsize(5)
-    assert first.label1.get_fontsize() == 20
