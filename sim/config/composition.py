@@ -19,6 +19,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.importlib_resources_config_source import (
     ImportlibResourcesConfigSource,
 )
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -54,6 +55,7 @@ def composed(config_name: str, words: Sequence[str], *, with_hydra: bool = False
         config = _of_choices(source, config_name, chosen, with_hydra)
         if _has_set(config, [one for one in parsed if not _chooses(one)]):
             return _noted(config, parsed) if with_hydra else config
+    reading_once(GlobalHydra.instance().config_loader())
     return compose(config_name, overrides=list(words), return_hydra_config=with_hydra)
 
 
@@ -88,11 +90,16 @@ def _made(
     _source: Hashable, config_name: str, choices: tuple[str, ...], with_hydra: bool
 ) -> DictConfig:
     """The configuration that Hydra composes. Nobody may edit it."""
-    loader = GlobalHydra.instance().config_loader()
+    reading_once(GlobalHydra.instance().config_loader())
+    return compose(config_name, overrides=list(choices), return_hydra_config=with_hydra)
+
+
+def reading_once(loader: ConfigLoader) -> ConfigLoader:
+    """The loader, which reads each file of a package once in a process from here on."""
     assert isinstance(loader, ConfigLoaderImpl)
     if not isinstance(loader.repository, ReadOnceRepository):
         loader.repository = ReadOnceRepository(loader.repository)
-    return compose(config_name, overrides=list(choices), return_hydra_config=with_hydra)
+    return loader
 
 
 class ReadOnceRepository(ConfigRepository):

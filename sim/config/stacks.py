@@ -76,7 +76,7 @@ def source() -> Source:
 
 @lru_cache(maxsize=2)
 def _source(_places: Hashable) -> Source:
-    return Source(GlobalHydra.instance().config_loader())
+    return Source(composition.reading_once(GlobalHydra.instance().config_loader()))
 
 
 def key_of(word: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
+from sim.config import composition
 from sim.config.choices import groups
 from sim.config.mappings import replace
 from sim.errors import InputError
@@ -62,7 +62,7 @@ def test_every_mapping_in_conf_is_replaced_or_refused_with_the_way_that_works() 
     seen = set()
     with initialize_config_module("conf", version_base="1.3"):
         for words in turns():
-            config = hydra_compose("config", overrides=words)
+            config = composition.composed("config", words)
             for path, value in mappings(composed(config)):
                 if (path, tuple(value)) not in seen:
                     seen.add((path, tuple(value)))
