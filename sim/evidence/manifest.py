@@ -155,11 +155,17 @@ def manifest(command: str, seconds: float) -> Node:
         "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "code": code_version(),
         "commit": _commit(),
-        "versions": {name: version(name) for name in DEPENDENCIES},
+        "versions": dict(_versions()),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "seconds": round(seconds, 1),
     }
+
+
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str]:
+    """The libraries' versions by name: reading them takes as long as a small run."""
+    return {name: version(name) for name in DEPENDENCIES}
 
 
 def _commit() -> str | None:
