@@ -121,7 +121,9 @@ class Runs:
 
 def archive(*members: tuple[str, bytes]) -> Callable[[Path], Path]:
     def write(tmp_path: Path) -> Path:
-        with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        with zipfile.ZipFile(
+            tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+        ) as file:
             for name, content in members:
                 file.writestr(name, content)
         return tmp_path / "x.npz"

@@ -87,7 +87,7 @@ def bomb(tmp_path: Path) -> Path:
 
 def long_texts(tmp_path: Path) -> Path:
     frame = pl.select(x=pl.repeat("a" * 1_000_000, 2_000), sick=pl.repeat("1", 2_000))
-    frame.write_parquet(tmp_path / "long.parquet")
+    frame.write_parquet(tmp_path / "long.parquet", statistics=False)
     return tmp_path / "long.parquet"
 
 

@@ -34,6 +34,8 @@ SMALL = (
     "training.batch_size=8",
     "training.rounds=6",
 )
+# enough for what attacks remember from round to round
+ATTACKED = ("consortium.n_hospitals=8", "training.rounds=5", "seed=1")
 HEART = ("consortium=heart12", "training.rounds=10")
 TRUSTING = ("fltrust", "monna")  # which are given the name of a hospital to trust
 AFTERWARDS = ("inference", "evasion", "extraction", "release")  # kinds that begin after the run
@@ -112,7 +114,7 @@ def assert_equal_runs(runs: Sequence[Experiment]) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_every_attack_gives_the_same_model_batched_and_one_by_one(attack: str) -> None:
-    assert_equal_runs([made(*SMALL, f"attack=[{attack}]", *BOUNDED.get(attack, []), "seed=1")])
+    assert_equal_runs([made(*SMALL, *ATTACKED, f"attack=[{attack}]", *BOUNDED.get(attack, []))])
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -5,6 +5,7 @@ with one that would.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from aggregators.rules.centered_clipping import CenteredClipping
 from aggregators.rules.weak_dp import WeakDp
 from aggregators.steps.clip import Clip
 from reports.analysis import radii
-from sim.evidence import Clipped
+from sim.evidence import Clipped, RunRecord
 from sim.observers.clipping import clipped
 from sim.seeds import stream
+from sim.study.run import run_together
 from sim.types import View
 from tests.commands import ALONE, FAST, wardround
+from tests.federation import plan
 from tests.records import make_record
 from tests.rounds import Rounds
 
@@ -81,20 +84,22 @@ def test_what_was_shortened_is_noted_over_all_rounds(part: Any) -> None:
         assert (found.shortened, found.median_length, found.longest) == (0.5, 5.5, 10.0)
 
 
-@pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize(
-    "defense", ["norm_bounding", "weak_dp", "centered_clipping", "momentum_centered_clipping"]
-)
-def test_every_default_does_something_whoever_attacks(defense: str, tmp_path: Path) -> None:
-    words = ("attacks=[sign_flip]", f"defenses=[{defense}]", "seeds=1", f"hydra.run.dir={tmp_path}")
-    assert wardround("compare", "consortium=heart12", *FAST[1:], ALONE, *words) == 0
-    records = [json.loads(line) for line in (tmp_path / "evidence.jsonl").read_text().splitlines()]
-    mine = [record for record in records if record.get("defense") == defense]
+CLIPPING = ("norm_bounding", "weak_dp", "centered_clipping", "momentum_centered_clipping")
+
+
+@cache
+def clipping() -> list[RunRecord]:
+    """Runs of each defense that clips, with an attack and without."""
+    return run_together(plan(["consortium=heart12", *FAST[1:]], ["sign_flip"], [*CLIPPING]))
+
+
+@pytest.mark.parametrize("defense", CLIPPING)
+def test_every_default_does_something_whoever_attacks(defense: str) -> None:
+    mine = [record for record in clipping() if record.defense == defense]
     assert len(mine) == 2
-    assert all(
-        record["engagement"]["defense_engaged"] and record["clipped"][0]["shortened"] > 0.3
-        for record in mine
-    )
+    for record in mine:
+        assert record.engagement.defense_engaged
+        assert record.clipped[0].shortened > 0.3
 
 
 @pytest.mark.usefixtures("undrawn")
