@@ -19,7 +19,12 @@ from sim.study.run import FederatedRun
 from tests.commands import KILLABLE, LOCKSTEP, results, wardround
 from tests.forked import Program
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+
+@pytest.fixture(autouse=True)
+def _without_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands make no page of what they leave, which takes longer than short runs."""
+    monkeypatch.setattr("sim.cli.tasks.page", lambda folder, *_, **__: folder)
+
 
 ROUNDS = 90
 STORED = 25  # rounds of which the progress is stored when a command is killed
