@@ -188,8 +188,9 @@ def _points(text: Text) -> float:
 
 def _titles(axes: Axes) -> list[Text]:
     """The titles of a panel that have a text."""
+    inside = set(axes.texts)
     texts = [one for one in axes.get_children() if isinstance(one, Text) and one.get_text()]
-    return [one for one in texts if one not in axes.texts]
+    return [one for one in texts if one not in inside]
 
 
 def _measured(axes: Axes) -> _Panel:
@@ -207,10 +208,11 @@ def _measured(axes: Axes) -> _Panel:
                 labels.append(_Label(axis, side, away))
                 box = axis.label.get_window_extent(RULER)
                 reach[side] = away + (box.width if side in ("left", "right") else box.height)
+    inside = set(axes.texts)
     for text in axes.get_children():
         if isinstance(text, Text) and text.get_text() and text.get_in_layout():
             around = text.get_tightbbox(RULER)
-            if text in axes.texts:
+            if text in inside:
                 _extend(reach, around, inner)
             elif around is not None:  # a title, which may be longer than the panel is wide
                 reach["top"] = max(reach["top"], around.y1 - inner.y1)
