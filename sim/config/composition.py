@@ -49,7 +49,7 @@ def composed(config_name: str, words: Sequence[str], *, with_hydra: bool = False
     ``with_hydra``: with Hydra's own part. Raises Hydra's errors.
     """
     source = places(words)
-    parsed = OverridesParser.create().parse_overrides(list(words))
+    parsed = [_parsed(word) for word in words]
     if isinstance(source, tuple) and all(_is_plain(one) for one in parsed):
         chosen = tuple(_line(one) for one in parsed if _chooses(one))
         config = _of_choices(source, config_name, chosen, with_hydra)
@@ -70,6 +70,13 @@ def places(words: Sequence[str]) -> Hashable:
     in_packages = all(place.startswith(("pkg://", "structured://")) for place in found)
     more = any("searchpath" in word for word in words)
     return found if in_packages and not more else loader
+
+
+@lru_cache(maxsize=1024)
+def _parsed(word: str) -> Override:
+    """An override as Hydra reads it. Nobody may edit it."""
+    (one,) = OverridesParser.create().parse_overrides([word])
+    return one
 
 
 def _of_choices(
