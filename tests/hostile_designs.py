@@ -7,6 +7,7 @@ seconds, and what was done.
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -623,4 +624,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(20_000)  # Python's search for garbage, as in tests/conftest.py
     main(Path(sys.argv[1]))

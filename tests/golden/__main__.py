@@ -13,6 +13,7 @@ Exit code 0 if nothing differs, 1 if something does.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shutil
 import subprocess
@@ -106,4 +107,5 @@ def show(found: Iterable[Difference]) -> int:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(20_000)  # Python's search for garbage, as in tests/conftest.py
     sys.exit(main())

@@ -19,6 +19,8 @@ from tests import own_data
 from tests.commands import wardround
 from tests.own_data import HEADER, LABEL
 
+pytestmark = pytest.mark.xdist_group("own records")
+
 TEXT, NUMBER = "zyxwvut", "735124906"
 RARE = (TEXT, NUMBER, "735,124,906", "7.35125", "7.351e", "735.1")  # also rounded
 PATIENT = 17
