@@ -193,7 +193,7 @@ def test_no_verdict_of_own_data_holds_a_cell(
     with pytest.MonkeyPatch.context() as patch:  # the pages that are searched are those of report
         patch.setattr("reports.page.write_report", lambda folder, *_, **__: folder / "index.html")
         patch.setattr("reports.validation.makers", lambda _: iter(()))
-        assert wardround("validate", *words, "search.minutes=0.05") in (0, 1)
+        assert wardround("validate", *words, "search.minutes=0.01") in (0, 1)
         assert wardround("validate", *words, "--json") in (0, 1)
     assert wardround("report", str(tmp_path / "out")) == 0
     screen = capfd.readouterr()
@@ -203,6 +203,7 @@ def test_no_verdict_of_own_data_holds_a_cell(
     assert {"verdict.json", "register.csv", "results.sarif", "index.html", "dfd.mmd"} <= {
         one.name for one in files
     }
+    assert any(one.is_relative_to(tmp_path / "out" / "search") for one in files)
     for one in files:
         assert found(one.read_bytes().decode("utf-8", errors="replace")) == []
 
