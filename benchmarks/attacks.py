@@ -112,7 +112,7 @@ def _call(attack: Byzantine, updates: Updates, f: int) -> Callable[[], object]:
 
 
 def draw(result: Result, axes: Axes) -> None:
-    """Means that a call takes, on the largest updates; beyond the line are only searches."""
+    """Means that a call takes, on the largest updates, with a line at 10; searches are gray."""
     largest = max(row["d"] for row in result["rows"])
     rows = [row for row in result["rows"] if row["d"] == largest]
     chosen = sorted(rows, key=lambda row: -row["call / mean"])

@@ -33,7 +33,7 @@ from sim.plugins import CONF
 
 OWN_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # the values of Hydra that change no other one
 OF_HYDRA = "hydra/"  # what the groups of Hydra's own part begin with
-# words that take away the files of Hydra's own part, a quarter of all files, where nobody needs it
+# words that take away the files of Hydra's own part, where nobody needs it
 WITHOUT_HYDRA = tuple(
     f"~{OF_HYDRA}{group}"
     for group in (

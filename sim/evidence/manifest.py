@@ -164,7 +164,7 @@ def manifest(command: str, seconds: float) -> Node:
 
 @lru_cache(maxsize=1)
 def _versions() -> Mapping[str, str]:
-    """The libraries' versions by name: reading them takes as long as a small run."""
+    """The libraries' versions by name."""
     return {name: version(name) for name in DEPENDENCIES}
 
 
